@@ -1,0 +1,57 @@
+"""The arrays of a mixed model: what the samplers and the predictions compute with.
+
+Dims: `row`, `coef` (columns of X, or of one factor's Z), `level`. There is never a dense Z: a row's group-level
+covariates are `z[row]` and the coefficients they multiply are found by `index[row]`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+Level = tuple[str | int | bool, ...]
+"""One value for each column of a grouping factor: `("t01",)`, or `("A", "a")` for the cell `batch:cask`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactorDesign:
+    """The rows of one grouping factor.
+
+    `blocks` partitions `range(len(coefficients))`: coefficients in one block are correlated, blocks are independent
+    (`(1 + x | g)` is `((0, 1),)`, `(1 + x || g)` is `((0,), (1,))`).
+    `index[row]` is the row's level; `len(levels) + j` is `new_levels[j]` (only in rows to be predicted), -1 is no known group.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    levels: tuple[Level, ...]
+    coefficients: tuple[str, ...]
+    blocks: tuple[tuple[int, ...], ...]
+    z: Float  # (row, coef)
+    index: NDArray[np.int64]  # (row,)
+    new_levels: tuple[Level, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """One data set as arrays.
+
+    `x` has the intercept as its first column when `intercept` is true. `y`, `weights`, `standard_error` (of `se()`) and
+    `trials` are None where the formula has none or where rows are to be predicted. Of `cbind(s, f)` y is s and trials s + f.
+    """
+
+    x: Float  # (row, coef)
+    coefficients: tuple[str, ...]
+    intercept: bool
+    offset: Float  # (row,)
+    factors: tuple[FactorDesign, ...]
+    y: Float | None = None
+    weights: Float | None = None
+    standard_error: Float | None = None
+    trials: Float | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self.x.shape[0])

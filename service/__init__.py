@@ -1,0 +1,1 @@
+"""The HTTP side: FastAPI and Pydantic; no arithmetic, and no JAX."""

@@ -1,0 +1,1 @@
+"""The state between the service and the workers: records, bytes, and the queue's contract."""

@@ -1,0 +1,1 @@
+"""The sampling side: Celery outside, JAX inside."""
