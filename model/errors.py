@@ -5,6 +5,7 @@ An error carries every issue that was found, each with a stable code and a place
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,17 @@ class Issue:
     pointer: str | None = None
     position: int | None = None
     column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A structured warning: the answer stands, but the reader should know this about it."""
+
+    code: str
+    message: str
+    severity: Literal["info", "warning", "serious"] = "warning"
+    parameters: tuple[str, ...] = ()
+    advice: str | None = None
 
 
 class RanefError(Exception):
