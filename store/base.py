@@ -1,0 +1,149 @@
+"""The interface of a store: what the service and the workers may ask of the state between them.
+
+Every method that changes something is atomic and safe to repeat; time is the store's own, never the caller's.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+from model.errors import RanefError
+from store.records import (
+    Claim,
+    Event,
+    Failure,
+    FitRecord,
+    FitStatus,
+    Lease,
+    Page,
+    Progress,
+    Result,
+    WorkerState,
+)
+
+
+class StoreUnavailable(RanefError):
+    """The store does not answer (in time); nothing is known about whether a write took place."""
+
+
+class StoreFull(RanefError):
+    """There is no room: the server's memory or the tenant's budget (`scope`) is spent."""
+
+    def __init__(self, message: str, scope: Literal["store", "tenant"] = "store") -> None:
+        super().__init__(message)
+        self.scope: Literal["store", "tenant"] = scope
+
+
+class QueueFull(RanefError):
+    """Too many fits are waiting or running already."""
+
+
+class InvalidCursor(RanefError):
+    """A cursor that no page of ours gave."""
+
+
+class Store(Protocol):
+    """The state between the service and the workers; every method may raise StoreUnavailable."""
+
+    def create(self, record: FitRecord, payload: bytes) -> tuple[FitRecord, bool]:
+        """Add a queued fit unless its id exists; gives the record that is there now, and whether it is new.
+
+        Raises StoreFull and QueueFull.
+        """
+        ...
+
+    def get(self, fit_id: str) -> FitRecord | None:
+        """Give a fit's record; None if there is none (any more)."""
+        ...
+
+    def gone(self, fit_id: str, tenant: str) -> bool:
+        """Tell whether the tenant had this fit until it expired or was deleted (known for a day)."""
+        ...
+
+    def payload(self, fit_id: str) -> bytes | None:
+        """Give what `create` was given; failed and cancelled fits have none."""
+        ...
+
+    def artifact(self, fit_id: str, name: str) -> bytes | None:
+        """Give a published artifact by its name: `posterior`, `summary`."""
+        ...
+
+    def list(
+        self, tenant: str, *, limit: int = 20, cursor: str | None = None, status: FitStatus | None = None
+    ) -> Page:
+        """Give a page of the tenant's fits, newest first; raises InvalidCursor."""
+        ...
+
+    def delete(self, fit_id: str) -> bool:
+        """Remove a fit with all its data, whatever its status; its worker loses the claim."""
+        ...
+
+    def request_cancel(self, fit_id: str) -> FitRecord | None:
+        """Cancel a queued fit at once and ask a running one to stop; an ended one stays as it is."""
+        ...
+
+    def claim(self, fit_id: str, worker: str, lease_seconds: float) -> Claim | None:
+        """Take a fit that is queued, or whose worker's lease is dead; None if it is not ours to run.
+
+        After `max_attempts` workers that died the fit is failed with kind `worker_lost`.
+        """
+        ...
+
+    def renew(self, claim: Claim, lease_seconds: float) -> Lease:
+        """Prolong a lease; also a dead one, as long as nobody else has claimed the fit."""
+        ...
+
+    def progress(self, claim: Claim, progress: Progress) -> Lease:
+        """Note how far the fit is; one event each `event_interval` seconds, or a new phase."""
+        ...
+
+    def finish(self, claim: Claim, result: Result, artifacts: Mapping[str, bytes]) -> bool:
+        """Publish a success with its artifacts, all at once; False if the claim is lost."""
+        ...
+
+    def fail(self, claim: Claim, failure: Failure) -> bool:
+        """Publish a failure; False if the claim is lost."""
+        ...
+
+    def cancelled(
+        self, claim: Claim, result: Result | None = None, artifacts: Mapping[str, bytes] | None = None
+    ) -> bool:
+        """Publish a cancellation, with the draws so far when there are any; False if the claim is lost."""
+        ...
+
+    def events(self, fit_id: str, after: str | None = None) -> tuple[Event, ...]:
+        """Give a fit's events in order, those after an event's id only."""
+        ...
+
+    def follow(self, after: Mapping[str, str], wait_seconds: float) -> dict[str, tuple[Event, ...]]:
+        """Wait for new events of many fits at once, by fit id; `after` gives each fit's last seen event's id.
+
+        `"0"` is before the first event. Empty if nothing happened in `wait_seconds`.
+        """
+        ...
+
+    def beat(self, worker: WorkerState, ttl: float) -> None:
+        """Say that a worker is alive for `ttl` seconds more."""
+        ...
+
+    def workers(self) -> tuple[WorkerState, ...]:
+        """Give the workers that are alive, by id."""
+        ...
+
+    def lead(self, worker: str, ttl: float) -> bool:
+        """Become or stay, for `ttl` seconds, the one worker that reconciles; False while another is."""
+        ...
+
+    def overdue(self, limit: int = 100) -> tuple[str, ...]:
+        """Give ids of fits that nobody has claimed for `queue_grace` seconds, or whose lease is dead."""
+        ...
+
+    def recover(self, fit_id: str) -> FitRecord | None:
+        """Put an overdue fit right: queued once more, or ended if it was cancelled or has had its attempts.
+
+        Gives the record if it now waits in the queue and needs a message there, else None.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Return if the store answers."""
+        ...

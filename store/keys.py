@@ -1,0 +1,57 @@
+"""The names of all keys in Redis; what belongs to one fit shares the hash tag `{fit_id}`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The names under one prefix."""
+
+    prefix: str
+
+    def record(self, fit_id: str) -> str:
+        """The hash of a fit."""
+        return f"{self.prefix}:{{{fit_id}}}:record"
+
+    def events(self, fit_id: str) -> str:
+        """The stream of a fit's events."""
+        return f"{self.prefix}:{{{fit_id}}}:events"
+
+    def blob(self, fit_id: str) -> str:
+        """What the names of a fit's segments begin with; a tag and a number follow."""
+        return f"{self.prefix}:{{{fit_id}}}:blob"
+
+    def tombstone(self, fit_id: str) -> str:
+        """The tenant of a fit that is or will be gone."""
+        return f"{self.prefix}:{{{fit_id}}}:tombstone"
+
+    def tenant_fits(self, tenant: str) -> str:
+        """The tenant's fits by time of creation."""
+        return f"{self.prefix}:tenant:{tenant}:fits"
+
+    def tenant_expiry(self, tenant: str) -> str:
+        """The tenant's fits by time of expiry; infinity while they are queued or running."""
+        return f"{self.prefix}:tenant:{tenant}:expiry"
+
+    def tenant_bytes(self, tenant: str) -> str:
+        """Bytes by fit, and their sum in the field `total`."""
+        return f"{self.prefix}:tenant:{tenant}:bytes"
+
+    @property
+    def due(self) -> str:
+        """Queued and running fits by the time from which something is wrong with them."""
+        return f"{self.prefix}:due"
+
+    @property
+    def leader(self) -> str:
+        """The id of the worker that reconciles."""
+        return f"{self.prefix}:leader"
+
+    @property
+    def workers(self) -> str:
+        """Ids of workers by the time their last beat expires."""
+        return f"{self.prefix}:workers"
+
+    def worker(self, worker_id: str) -> str:
+        """A worker's last beat."""
+        return f"{self.prefix}:worker:{worker_id}"

@@ -1,0 +1,34 @@
+"""The rules that both stores apply, taken from the settings once."""
+
+from dataclasses import asdict, dataclass
+
+import orjson
+
+from store.records import TRANSITIONS, WORKER_LOST
+from store.settings import StoreSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Times to live and budgets as the store's methods need them; seconds and bytes."""
+
+    result_ttl: float
+    unsuccessful_ttl: float
+    tombstone_ttl: float
+    tenant_bytes: int
+    max_active: int
+    max_events: int
+    event_interval: float
+    max_attempts: int
+    queue_grace: float
+
+    @classmethod
+    def of(cls, settings: StoreSettings) -> "Policy":
+        """Take the rules from the settings."""
+        return cls(**{name: getattr(settings, name) for name in cls.__slots__})
+
+    def to_json(self) -> bytes:
+        """Write the rules, with the table of transitions, for the scripts."""
+        transitions = {str(status): sorted(targets) for status, targets in TRANSITIONS.items()}
+        worker_lost = orjson.dumps(asdict(WORKER_LOST)).decode()
+        return orjson.dumps(asdict(self) | {"transitions": transitions, "worker_lost": worker_lost})

@@ -1,0 +1,371 @@
+"""The store in Redis or Valkey: one hash, one stream and some segments of bytes for each fit.
+
+Every change is one Lua script, so it is atomic and by the server's clock; a Redis Cluster will not do.
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from store.base import QueueFull, StoreFull, StoreUnavailable
+from store.cursors import read_cursor, write_cursor
+from store.keys import Keys
+from store.policy import Policy
+from store.records import (
+    Claim,
+    Event,
+    Failure,
+    FitRecord,
+    FitStatus,
+    Lease,
+    Page,
+    Progress,
+    Result,
+    WorkerState,
+)
+from store.settings import StoreSettings
+from store.wire import (
+    event_from_entry,
+    failure_to_json,
+    progress_to_json,
+    record_from_fields,
+    record_to_fields,
+    result_to_json,
+    worker_from_json,
+    worker_to_json,
+)
+
+SCRIPTS = Path(__file__).parent / "scripts"
+_ABOUT_A_FIT = ("create", "claim", "renew", "progress", "conclude", "cancel", "recover", "delete")
+_OTHERS = ("beat", "lead")
+# What a record, its events and its index entries take beside the payload, roughly.
+_RECORD_BYTES = 4096
+
+
+class RedisStore:
+    """A store on the server that the settings name; see `store.base.Store` for what the methods do."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self._settings = settings
+        self._keys = Keys(settings.key_prefix)
+        self._policy = Policy.of(settings).to_json()
+        self._redis = _client(settings, settings.socket_timeout)
+        shared = (SCRIPTS / "fit.lua").read_text()
+        sources = {name: shared + (SCRIPTS / f"{name}.lua").read_text() for name in _ABOUT_A_FIT}
+        sources |= {name: (SCRIPTS / f"{name}.lua").read_text() for name in _OTHERS}
+        self._scripts = {name: self._redis.register_script(source) for name, source in sources.items()}
+
+    def create(self, record: FitRecord, payload: bytes) -> tuple[FitRecord, bool]:
+        """Add a queued fit unless its id exists."""
+        if (existing := self.get(record.id)) is not None:
+            return existing, False
+        self._refuse_if_full(len(payload))
+        manifest = self._upload(record.id, payload)
+        fields = record_to_fields(record)
+        outcome = self._run(
+            "create",
+            record.id,
+            record.tenant,
+            orjson.dumps(manifest),
+            len(payload) + _RECORD_BYTES,
+            *_flat(fields),
+        )
+        if outcome != b"created":
+            self._discard(record.id, manifest)
+        if outcome == b"queue":
+            raise QueueFull(f"{self._settings.max_active} fits are waiting or running already")
+        if outcome == b"tenant":
+            raise StoreFull(f"the budget of {self._settings.tenant_bytes} bytes is spent", scope="tenant")
+        stored = self.get(record.id)
+        # Somebody may have deleted it in between; then ours is as new as any.
+        return (stored or record), outcome == b"created"
+
+    def get(self, fit_id: str) -> FitRecord | None:
+        """Give a fit's record."""
+        with _translated():
+            fields = cast(dict[bytes, bytes], self._read("HGETALL", self._keys.record(fit_id)))
+        return record_from_fields(fields) if fields else None
+
+    def gone(self, fit_id: str, tenant: str) -> bool:
+        """Tell whether the tenant had this fit."""
+        with _translated(), self._redis.pipeline(transaction=True) as pipe:
+            pipe.exists(self._keys.record(fit_id))
+            pipe.get(self._keys.tombstone(fit_id))
+            exists, owner = pipe.execute()
+        return not exists and owner == tenant.encode()
+
+    def payload(self, fit_id: str) -> bytes | None:
+        """Give what `create` was given."""
+        with _translated():
+            manifest = cast(bytes | None, self._read("HGET", self._keys.record(fit_id), "payload"))
+        return None if manifest is None else self._download(fit_id, orjson.loads(manifest))
+
+    def artifact(self, fit_id: str, name: str) -> bytes | None:
+        """Give a published artifact by its name."""
+        with _translated():
+            manifests = cast(bytes | None, self._read("HGET", self._keys.record(fit_id), "artifacts"))
+        manifest = orjson.loads(manifests or b"{}").get(name)
+        return None if manifest is None else self._download(fit_id, manifest)
+
+    def list(
+        self, tenant: str, *, limit: int = 20, cursor: str | None = None, status: FitStatus | None = None
+    ) -> Page:
+        """Give a page of the tenant's fits, newest first."""
+        key = self._keys.tenant_fits(tenant)
+        last = read_cursor(cursor) if cursor is not None else None
+        found: list_[FitRecord] = []
+        while True:
+            ceiling = "+inf" if last is None else f"{last[0]:.6f}"
+            with _translated():
+                rows = cast(
+                    list_[Any],
+                    self._redis.zrevrangebyscore(
+                        key, ceiling, "-inf", start=0, num=limit + 50, withscores=True
+                    ),
+                )
+            entries = [(float(score), member.decode()) for member, score in rows]
+            fresh = [entry for entry in entries if last is None or entry < last]
+            if not fresh:
+                return Page(tuple(found), None)
+            for record in self._get_all([fit_id for _, fit_id in fresh]):
+                if status is not None and record.status is not status:
+                    continue
+                if len(found) == limit:
+                    return Page(tuple(found), write_cursor(found[-1].created_at, found[-1].id))
+                found.append(record)
+            last = fresh[-1]
+
+    def delete(self, fit_id: str) -> bool:
+        """Remove a fit with all its data."""
+        record = self.get(fit_id)
+        return record is not None and self._run("delete", fit_id, record.tenant) == 1
+
+    def request_cancel(self, fit_id: str) -> FitRecord | None:
+        """Cancel a queued fit at once and ask a running one to stop."""
+        record = self.get(fit_id)
+        if record is None:
+            return None
+        self._run("cancel", fit_id, record.tenant)
+        return self.get(fit_id)
+
+    def claim(self, fit_id: str, worker: str, lease_seconds: float) -> Claim | None:
+        """Take a fit that is queued, or whose worker's lease is dead."""
+        record = self.get(fit_id)
+        if record is None:
+            return None
+        taken = self._run("claim", fit_id, record.tenant, worker, lease_seconds)
+        if taken is None:
+            return None
+        fence, attempt, waited = taken
+        return Claim(fit_id, record.tenant, worker, fence.decode(), attempt, float(waited))
+
+    def renew(self, claim: Claim, lease_seconds: float) -> Lease:
+        """Prolong a lease."""
+        held, cancel = self._run("renew", claim.fit_id, claim.tenant, claim.fence, lease_seconds)
+        return Lease(bool(held), bool(cancel))
+
+    def progress(self, claim: Claim, progress: Progress) -> Lease:
+        """Note how far the fit is."""
+        held, cancel = self._run(
+            "progress", claim.fit_id, claim.tenant, claim.fence, progress_to_json(progress), progress.phase
+        )
+        return Lease(bool(held), bool(cancel))
+
+    def finish(self, claim: Claim, result: Result, artifacts: Mapping[str, bytes]) -> bool:
+        """Publish a success with its artifacts, all at once."""
+        fields = {"outcome": result_to_json(result)}
+        return self._conclude(claim, FitStatus.SUCCEEDED, self._settings.result_ttl, fields, artifacts)
+
+    def fail(self, claim: Claim, failure: Failure) -> bool:
+        """Publish a failure."""
+        fields = {"failure": failure_to_json(failure)}
+        return self._conclude(claim, FitStatus.FAILED, self._settings.unsuccessful_ttl, fields, {})
+
+    def cancelled(
+        self, claim: Claim, result: Result | None = None, artifacts: Mapping[str, bytes] | None = None
+    ) -> bool:
+        """Publish a cancellation, with the draws so far when there are any."""
+        fields = {} if result is None else {"outcome": result_to_json(result)}
+        ttl = self._settings.unsuccessful_ttl
+        return self._conclude(claim, FitStatus.CANCELLED, ttl, fields, artifacts or {})
+
+    def events(self, fit_id: str, after: str | None = None) -> tuple[Event, ...]:
+        """Give a fit's events in order."""
+        start = "-" if after is None else f"({after}"
+        with _translated():
+            entries = cast(list_[Any], self._redis.xrange(self._keys.events(fit_id), start))
+        return tuple(event_from_entry(entry_id, fields) for entry_id, fields in entries)
+
+    def follow(self, after: Mapping[str, str], wait_seconds: float) -> dict[str, tuple[Event, ...]]:
+        """Wait for new events of many fits at once."""
+        fits = {self._keys.events(fit_id).encode(): fit_id for fit_id in after}
+        positions: dict[Any, Any] = {key: after[fit_id] for key, fit_id in fits.items()}
+        # A client of its own: the socket must outwait the block.
+        client = _client(self._settings, wait_seconds + self._settings.socket_timeout)
+        with _translated(), client:
+            answer = client.xread(positions, block=max(1, int(wait_seconds * 1000)))
+        streams = cast(list_[Any], answer.items() if isinstance(answer, dict) else answer or [])
+        return {
+            fits[key]: tuple(event_from_entry(*entry) for entry in _entries(found)) for key, found in streams
+        }
+
+    def beat(self, worker: WorkerState, ttl: float) -> None:
+        """Say that a worker is alive for `ttl` seconds more."""
+        keys = [self._keys.workers, self._keys.worker(worker.id)]
+        with _translated():
+            self._scripts["beat"](keys=keys, args=[worker.id, worker_to_json(worker), ttl])
+
+    def workers(self) -> tuple[WorkerState, ...]:
+        """Give the workers that are alive, by id."""
+        with _translated():
+            ids = cast(list_[bytes], self._redis.zrange(self._keys.workers, 0, -1))
+            beats = self._redis.mget([self._keys.worker(worker.decode()) for worker in ids]) if ids else []
+        alive = [worker_from_json(beat) for beat in cast(list_[bytes | None], beats) if beat is not None]
+        return tuple(sorted(alive, key=lambda worker: worker.id))
+
+    def lead(self, worker: str, ttl: float) -> bool:
+        """Become or stay the one worker that reconciles."""
+        with _translated():
+            return bool(self._scripts["lead"](keys=[self._keys.leader], args=[worker, int(ttl * 1000)]))
+
+    def overdue(self, limit: int = 100) -> tuple[str, ...]:
+        """Give ids of fits that nobody takes care of."""
+        with _translated():
+            seconds, microseconds = self._redis.time()
+            now = f"{seconds}.{microseconds:06d}"
+            fits = self._redis.zrangebyscore(self._keys.due, "-inf", now, start=0, num=limit)
+        return tuple(fit_id.decode() for fit_id in cast(list_[bytes], fits))
+
+    def recover(self, fit_id: str) -> FitRecord | None:
+        """Put an overdue fit right."""
+        record = self.get(fit_id)
+        tenant = record.tenant if record is not None else ""
+        return self.get(fit_id) if self._run("recover", fit_id, tenant) == 1 else None
+
+    def ping(self) -> None:
+        """Return if the store answers."""
+        with _translated():
+            self._redis.ping()
+
+    def _run(self, script: str, fit_id: str, tenant: str, *args: str | bytes | float) -> Any:
+        keys = self._keys
+        names = [
+            keys.record(fit_id),
+            keys.events(fit_id),
+            keys.due,
+            keys.tenant_fits(tenant),
+            keys.tenant_expiry(tenant),
+            keys.tenant_bytes(tenant),
+            keys.tombstone(fit_id),
+        ]
+        with _translated():
+            return self._scripts[script](keys=names, args=[self._policy, fit_id, keys.blob(fit_id), *args])
+
+    def _read(self, *command: str) -> object:
+        """Run a command that changes nothing, once more if the server had closed the connection."""
+        try:
+            return self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
+        except redis.ConnectionError:
+            return self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    def _get_all(self, fit_ids: "list_[str]") -> Iterator[FitRecord]:
+        with _translated(), self._redis.pipeline(transaction=False) as pipe:
+            for fit_id in fit_ids:
+                pipe.hgetall(self._keys.record(fit_id))
+            hashes = pipe.execute()
+        return (record_from_fields(fields) for fields in hashes if fields)
+
+    def _conclude(
+        self,
+        claim: Claim,
+        status: FitStatus,
+        ttl: float,
+        fields: Mapping[str, bytes],
+        artifacts: Mapping[str, bytes],
+    ) -> bool:
+        manifests = {name: self._upload(claim.fit_id, data) for name, data in artifacts.items()}
+        size = sum(map(len, artifacts.values()))
+        named = {**fields, "artifacts": orjson.dumps(manifests)}
+        published = self._run(
+            "conclude", claim.fit_id, claim.tenant, claim.fence, status.value, ttl, size, *_flat(named)
+        )
+        if not published:
+            for manifest in manifests.values():
+                self._discard(claim.fit_id, manifest)
+        return bool(published)
+
+    def _upload(self, fit_id: str, data: bytes) -> dict[str, Any]:
+        """Write bytes in segments under a new name that nothing refers to yet."""
+        tag = secrets.token_hex(8)
+        size = self._settings.segment_bytes
+        count = -(-len(data) // size)
+        ttl = int(self._settings.upload_ttl * 1000)
+        with _translated():
+            for i in range(count):
+                segment = memoryview(data)[i * size : (i + 1) * size]
+                self._redis.set(f"{self._keys.blob(fit_id)}:{tag}:{i}", segment, px=ttl)
+        return {"tag": tag, "count": count, "bytes": len(data)}
+
+    def _download(self, fit_id: str, manifest: Mapping[str, Any]) -> bytes | None:
+        names = [f"{self._keys.blob(fit_id)}:{manifest['tag']}:{i}" for i in range(manifest["count"])]
+        with _translated():
+            segments = [cast(bytes | None, self._read("GET", name)) for name in names]
+        present = [segment for segment in segments if segment is not None]
+        # Deleted or expired while we read: as if we had come a moment later.
+        return b"".join(present) if len(present) == len(names) else None
+
+    def _discard(self, fit_id: str, manifest: Mapping[str, Any]) -> None:
+        names = [f"{self._keys.blob(fit_id)}:{manifest['tag']}:{i}" for i in range(manifest["count"])]
+        if names:
+            with _translated():
+                self._redis.unlink(*names)
+
+    def _refuse_if_full(self, incoming: int) -> None:
+        with _translated():
+            memory = cast(dict[str, int], self._redis.info("memory"))
+        budget = memory["maxmemory"] * self._settings.memory_fraction
+        if budget and memory["used_memory"] + incoming > budget:
+            raise StoreFull("the store's memory is spent")
+
+
+list_ = list  # `list` is a method of the class above
+
+
+def _client(settings: StoreSettings, timeout: float) -> redis.Redis:
+    return redis.Redis.from_url(
+        settings.redis_url,
+        socket_timeout=timeout,
+        socket_connect_timeout=settings.socket_timeout,
+        # A write that is sent again after a timeout may happen twice.
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except redis.exceptions.OutOfMemoryError as error:
+        raise StoreFull("the store's memory is spent") from error
+    except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.ReadOnlyError) as error:
+        raise StoreUnavailable("the store does not answer") from error
+    except redis.ResponseError as error:
+        if "OOM" in str(error):
+            raise StoreFull("the store's memory is spent") from error
+        raise
+
+
+def _flat(fields: Mapping[str, str | bytes]) -> list[str | bytes]:
+    return [part for pair in fields.items() for part in pair]
+
+
+def _entries(found: Any) -> list[Any]:
+    # RESP3 wraps the entries of a stream in one more list.
+    return cast(list[Any], found[0] if found and isinstance(found[0], list) else found)

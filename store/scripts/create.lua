@@ -1,0 +1,24 @@
+-- ARGV: the payload's manifest (JSON), bytes, then the record's fields and values. Gives what stands in the way.
+if redis.call('EXISTS', record) == 1 then
+  return 'exists'
+end
+if redis.call('ZCARD', due) >= policy.max_active then
+  return 'queue'
+end
+forget_expired()
+local bytes = tonumber(ARGV[5])
+if (tonumber(redis.call('HGET', sizes, 'total')) or 0) + bytes > policy.tenant_bytes then
+  return 'tenant'
+end
+redis.call('DEL', events, tombstone)
+redis.call('HSET', record, 'status', 'queued', 'attempt', 0, 'created_at', decimal(now), 'payload', ARGV[4],
+  unpack(ARGV, 6))
+for _, name in ipairs(all_segments()) do redis.call('PERSIST', name) end
+redis.call('ZADD', due, decimal(now + policy.queue_grace), id)
+redis.call('ZADD', fits, decimal(now), id)
+redis.call('ZADD', expiry, 'inf', id)
+redis.call('HSET', sizes, id, bytes)
+redis.call('HINCRBY', sizes, 'total', bytes)
+keep_indexes()
+tell('status')
+return 'created'

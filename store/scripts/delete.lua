@@ -1,0 +1,12 @@
+-- Gives 1 if there was such a fit.
+local tenant = field('tenant')
+if not tenant then
+  return 0
+end
+for _, name in ipairs(all_segments()) do redis.call('UNLINK', name) end
+redis.call('UNLINK', record, events)
+redis.call('ZREM', due, id)
+forget(id)
+keep_indexes()
+redis.call('SET', tombstone, tenant, 'PX', milliseconds(policy.tombstone_ttl))
+return 1

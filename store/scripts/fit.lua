@@ -1,0 +1,150 @@
+-- What all scripts about one fit share; it is put before each of them.
+-- KEYS: record, events, due, the tenant's fits, expiry and bytes, tombstone.
+-- ARGV: policy (JSON), fit id, prefix of the fit's segments, then the script's own.
+-- Segments are named by the record, so they cannot all be declared as KEYS; they share the record's hash tag.
+local record, events, due, fits, expiry, sizes, tombstone = unpack(KEYS)
+local policy = cjson.decode(ARGV[1])
+local id, blob = ARGV[2], ARGV[3]
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
+
+local function decimal(seconds)
+  return string.format('%.6f', seconds)
+end
+
+local function milliseconds(seconds)
+  return math.floor(seconds * 1000)
+end
+
+local function field(name)
+  return redis.call('HGET', record, name)
+end
+
+local function is_terminal(status)
+  return #policy.transitions[status] == 0
+end
+
+local function tell(kind, progress)
+  redis.call('XADD', events, 'MAXLEN', '~', policy.max_events, '*', 'kind', kind, 'at', decimal(now),
+    'status', field('status'), 'progress', progress or '')
+  redis.call('HSET', record, 'event_at', decimal(now))
+end
+
+local function turn(to)
+  for _, legal in ipairs(policy.transitions[field('status')]) do
+    if legal == to then
+      redis.call('HSET', record, 'status', to)
+      tell('status')
+      return true
+    end
+  end
+  return false
+end
+
+-- A claim is held while its fence is the current one. A worker that was thought dead gets a queued fit back.
+local function holds(fence)
+  if field('fence') ~= fence then
+    return false
+  end
+  local status = field('status')
+  if status == 'queued' then
+    return turn('running')
+  end
+  return not is_terminal(status)
+end
+
+local function segments(manifest)
+  local names = {}
+  for i = 0, manifest.count - 1 do
+    names[#names + 1] = blob .. ':' .. manifest.tag .. ':' .. i
+  end
+  return names
+end
+
+local function all_segments()
+  local names = {}
+  local payload, artifacts = field('payload'), field('artifacts')
+  if payload then
+    for _, name in ipairs(segments(cjson.decode(payload))) do names[#names + 1] = name end
+  end
+  if artifacts then
+    for _, manifest in pairs(cjson.decode(artifacts)) do
+      for _, name in ipairs(segments(manifest)) do names[#names + 1] = name end
+    end
+  end
+  return names
+end
+
+local function drop_payload()
+  local payload = field('payload')
+  if not payload then
+    return
+  end
+  local manifest = cjson.decode(payload)
+  for _, name in ipairs(segments(manifest)) do redis.call('UNLINK', name) end
+  redis.call('HDEL', record, 'payload')
+  redis.call('HINCRBY', sizes, id, -manifest.bytes)
+  redis.call('HINCRBY', sizes, 'total', -manifest.bytes)
+end
+
+-- The tenant's indexes live as long as the last of its fits.
+local function keep_indexes()
+  local last = redis.call('ZREVRANGE', expiry, 0, 0, 'WITHSCORES')
+  for _, key in ipairs({fits, expiry, sizes}) do
+    if #last == 0 then
+      redis.call('DEL', key)
+    elseif last[2] == 'inf' then
+      redis.call('PERSIST', key)
+    else
+      redis.call('PEXPIREAT', key, milliseconds(tonumber(last[2]) + 60))
+    end
+  end
+end
+
+local function forget(fit)
+  redis.call('ZREM', fits, fit)
+  redis.call('ZREM', expiry, fit)
+  redis.call('HINCRBY', sizes, 'total', -(tonumber(redis.call('HGET', sizes, fit)) or 0))
+  redis.call('HDEL', sizes, fit)
+end
+
+local function forget_expired()
+  for _, fit in ipairs(redis.call('ZRANGEBYSCORE', expiry, '-inf', decimal(now), 'LIMIT', 0, 1000)) do
+    forget(fit)
+  end
+end
+
+-- Turn to a terminal status; from now on everything of the fit has a time to live.
+local function conclude(status, ttl)
+  if not turn(status) then
+    return false
+  end
+  if status ~= 'succeeded' then
+    drop_payload()
+  end
+  local expires = now + ttl
+  redis.call('HSET', record, 'finished_at', decimal(now), 'expires_at', decimal(expires))
+  redis.call('HDEL', record, 'fence', 'lease_until')
+  redis.call('ZREM', due, id)
+  redis.call('PEXPIRE', record, milliseconds(ttl))
+  redis.call('PEXPIRE', events, milliseconds(ttl))
+  for _, name in ipairs(all_segments()) do redis.call('PEXPIRE', name, milliseconds(ttl)) end
+  redis.call('SET', tombstone, field('tenant'), 'PX', milliseconds(ttl + policy.tombstone_ttl))
+  redis.call('ZADD', expiry, decimal(expires), id)
+  keep_indexes()
+  return true
+end
+
+-- What becomes of a fit whose worker is dead; true if it may be tried (again).
+local function may_run()
+  if field('status') == 'cancelling' then
+    conclude('cancelled', policy.unsuccessful_ttl)
+    return false
+  end
+  if tonumber(field('attempt')) >= policy.max_attempts then
+    redis.call('HSET', record, 'failure', policy.worker_lost)
+    conclude('failed', policy.unsuccessful_ttl)
+    return false
+  end
+  return true
+end

@@ -1,0 +1,56 @@
+"""The settings both sides share: where the store is, and every budget, timeout and time to live.
+
+Each is read from the environment: `REDIS_URL`, the others with the prefix `RANEF_` (`RANEF_RESULT_TTL`).
+"""
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEBIBYTE = 1 << 20
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+class StoreSettings(BaseSettings):
+    """The store's and the queue's settings; times in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="RANEF_", frozen=True, populate_by_name=True, extra="ignore")
+
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0", validation_alias=AliasChoices("REDIS_URL", "redis_url"), repr=False
+    )
+    key_prefix: str = "ranef"
+
+    # How long things live.
+    result_ttl: float = 7 * DAY
+    unsuccessful_ttl: float = 1 * DAY
+    tombstone_ttl: float = 1 * DAY
+    # Segments that no record names yet; must outlast the slowest upload.
+    upload_ttl: float = 600.0
+
+    # Budgets.
+    segment_bytes: int = 8 * MEBIBYTE
+    memory_fraction: float = Field(0.75, gt=0, le=1)  # of the server's maxmemory; the rest is for results
+    tenant_bytes: int = 1024 * MEBIBYTE
+    max_active: int = 10_000
+    max_events: int = 1000
+    event_interval: float = 0.5
+
+    # Leases.
+    lease_seconds: float = 10.0
+    max_attempts: int = 3
+    # A queued fit that nobody has claimed for so long is looked for in the queue.
+    queue_grace: float = 15.0
+    # The broker gives a message to another worker when this passes without a renewal.
+    visibility_timeout: float = 60.0
+
+    # Patience with the server.
+    socket_timeout: float = 1.0
+    publish_timeout: float = 2.0
+
+    @property
+    def broker_url(self) -> str:
+        """The same server in Celery's spelling, which differs for unix sockets."""
+        if self.redis_url.startswith("unix://"):
+            return "redis+socket://" + self.redis_url.removeprefix("unix://")
+        return self.redis_url
