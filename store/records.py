@@ -156,4 +156,4 @@ class WorkerState:
     warm: bool
     busy: bool
     fit_id: str | None = None
-    memory_bytes: int = 0
+    peak_memory_bytes: int = 0

@@ -17,7 +17,9 @@ class StoreSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RANEF_", frozen=True, populate_by_name=True, extra="ignore")
 
     redis_url: str = Field(
-        "redis://127.0.0.1:6379/0", validation_alias=AliasChoices("REDIS_URL", "redis_url"), repr=False
+        default="redis://127.0.0.1:6379/0",
+        validation_alias=AliasChoices("REDIS_URL", "redis_url"),
+        repr=False,
     )
     key_prefix: str = "ranef"
 
@@ -30,7 +32,9 @@ class StoreSettings(BaseSettings):
 
     # Budgets.
     segment_bytes: int = 8 * MEBIBYTE
-    memory_fraction: float = Field(0.75, gt=0, le=1)  # of the server's maxmemory; the rest is for results
+    memory_fraction: float = Field(
+        default=0.75, gt=0, le=1
+    )  # of the server's maxmemory; the rest is for results
     tenant_bytes: int = 1024 * MEBIBYTE
     max_active: int = 10_000
     max_events: int = 1000

@@ -1,0 +1,91 @@
+"""The lease of a running fit: a thread renews it, and through it the sampler reports and is cancelled.
+
+The thread also keeps the broker from delivering the message again, and ends a process that will not stop.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from model.errors import RanefError
+from store.base import Store
+from store.records import Claim, Lease, Progress
+from worker.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
+
+
+class HeldLease:
+    """A claim kept alive while the context lasts; it is the sampler's `worker.monitor.Monitor`."""
+
+    def __init__(
+        self, store: Store, claim: Claim, settings: WorkerSettings, hold_message: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._claim = claim
+        self._settings = settings
+        self._hold_message = hold_message
+        self._lease = Lease(held=True, cancel=False)
+        self._started = time.monotonic()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def held(self) -> bool:
+        """Whether the fit is still ours."""
+        return self._lease.held
+
+    def report(self, phase: str, fraction: float | None = None, draws: int = 0, divergences: int = 0) -> None:
+        """Publish how far the fit is, with an estimate of the seconds that remain."""
+        elapsed = time.monotonic() - self._started
+        eta = elapsed * (1 - fraction) / fraction if fraction else None
+        progress = Progress(phase, fraction, eta, draws, divergences)
+        try:
+            self._lease = self._store.progress(self._claim, progress)
+        except RanefError as error:
+            log.warning("progress of %s is not told: %s", self._claim.fit_id, error)
+
+    def cancelled(self) -> bool:
+        """Tell whether to stop."""
+        return self._lease.cancel or not self._lease.held
+
+    def _keep(self) -> None:
+        hold_interval = self._settings.visibility_timeout / 4
+        next_hold = time.monotonic() + hold_interval
+        kill_at: float | None = None
+        while not self._ended.wait(self._settings.renew_interval):
+            # While the store is away the fit goes on: whether it is still ours is for the fence to say.
+            try:
+                self._lease = self._store.renew(self._claim, self._settings.lease_seconds)
+                if time.monotonic() >= next_hold:
+                    self._hold_message()
+                    next_hold = time.monotonic() + hold_interval
+            except RanefError as error:
+                log.warning("the lease of %s is not renewed: %s", self._claim.fit_id, error)
+            if self.cancelled():
+                kill_at = kill_at or time.monotonic() + self._settings.cancel_patience
+                if time.monotonic() >= kill_at:
+                    self._kill()
+
+    def _kill(self) -> None:
+        """End this process, whose sampler does not return from a long call; the pool starts another."""
+        log.error("%s does not stop; its process is killed", self._claim.fit_id)
+        try:
+            self._store.cancelled(self._claim)
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,108 @@
+"""What a worker does with a message: claim, load, fit, finish; no mathematics.
+
+`run` is a plain function and knows no queue; the Celery task is in `worker.app`.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING
+
+import orjson
+from billiard.exceptions import SoftTimeLimitExceeded
+
+from model.errors import InvalidModel
+from store.base import Store, StoreFull, StoreUnavailable
+from store.codec import pack
+from store.records import Claim, Failure, Result
+from worker.lease import HeldLease
+from worker.monitor import Cancelled, Monitor
+from worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from worker.fitting import FitResult
+
+log = logging.getLogger(__name__)
+Fit = Callable[[bytes, Monitor], "FitResult"]
+
+
+def run(
+    store: Store,
+    fit_id: str,
+    worker: str,
+    fit: Fit,
+    settings: WorkerSettings,
+    hold_message: Callable[[], None] = lambda: None,
+) -> None:
+    """Run a fit if it is ours to run, and publish what came of it; every way it can end is in its record."""
+    claim = store.claim(fit_id, worker, settings.lease_seconds)
+    if claim is None:
+        log.info("%s is not ours to run", fit_id)
+        return
+    log.info("%s begins, attempt %d", fit_id, claim.attempt)
+    with HeldLease(store, claim, settings, hold_message) as lease:
+        publish = _attempt(store, claim, fit, lease)
+        published = _persist(publish, settings.publish_patience)
+    log.info("%s ends%s", fit_id, "" if published else "; its claim was lost")
+
+
+def _attempt(store: Store, claim: Claim, fit: Fit, monitor: Monitor) -> Callable[[], bool]:
+    """Fit, and give the call that publishes how it ended."""
+    try:
+        payload = store.payload(claim.fit_id)
+        if payload is None:
+            return lambda: False
+        result = fit(payload, monitor)
+        artifacts = _artifacts(result)
+    except Cancelled as stop:
+        if stop.partial is None:
+            return partial(store.cancelled, claim)
+        so_far = _result(stop.partial, claim), _artifacts(stop.partial)
+        return partial(store.cancelled, claim, *so_far)
+    except InvalidModel as error:
+        issues = tuple(asdict(issue) for issue in error.issues)
+        detail = "The data and the model do not fit together."
+        return partial(store.fail, claim, Failure("invalid_model", "Invalid model", detail, issues))
+    except SoftTimeLimitExceeded:
+        detail = "The fit took longer than this service allows."
+        return partial(store.fail, claim, Failure("timeout", "The fit took too long", detail))
+    except Exception:
+        log.exception("%s failed", claim.fit_id)
+        detail = "Something went wrong on our side; the log has the details."
+        return partial(store.fail, claim, Failure("internal", "Internal error", detail))
+    return partial(_finish, store, claim, _result(result, claim), artifacts)
+
+
+def _finish(store: Store, claim: Claim, result: Result, artifacts: dict[str, bytes]) -> bool:
+    try:
+        return store.finish(claim, result, artifacts)
+    except StoreFull:
+        detail = "The fit ended, but the store has no room for its result."
+        return store.fail(claim, Failure("store_full", "No room for the result", detail))
+
+
+def _persist(publish: Callable[[], bool], patience: float) -> bool:
+    """Publish, and while the store is away try again; the lease goes on meanwhile."""
+    give_up = time.monotonic() + patience
+    while True:
+        try:
+            return publish()
+        except StoreUnavailable:
+            if time.monotonic() >= give_up:
+                raise
+            time.sleep(1.0)
+
+
+def _result(result: "FitResult", claim: Claim) -> Result:
+    return Result(
+        method=result.method,
+        method_reason=result.method_reason,
+        timing={"queued": claim.waited, **result.timing},
+        warnings=tuple(asdict(notice) for notice in result.warnings),
+    )
+
+
+def _artifacts(result: "FitResult") -> dict[str, bytes]:
+    return {"posterior": pack(*result.posterior.to_parts()), "summary": orjson.dumps(result.summary)}
