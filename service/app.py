@@ -1,0 +1,64 @@
+"""The application, put together: the only place where settings, store, queue and routes are wired."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from service import estimates, fits, formulas, health, predictions, problems
+from service.deps import Enqueue, Services, accepts_json, only_known_parameters
+from service.middleware import LastResort, RequestLog
+from service.openapi import describe
+from service.posteriors import Posteriors
+from service.settings import ServiceSettings
+from store.base import Store
+from store.jobs import Jobs
+from store.redis import RedisStore
+from store.settings import StoreSettings
+
+_EXPOSED = ["ETag", "Link", "Location", "Preference-Applied", "Retry-After", "X-Request-ID"]
+
+
+def create_app(
+    settings: ServiceSettings | None = None, store: Store | None = None, enqueue: Enqueue | None = None
+) -> FastAPI:
+    """Make the application; what is not given comes from the environment."""
+    settings = settings or ServiceSettings()
+    store = store or RedisStore(StoreSettings())
+    enqueue = enqueue or Jobs(StoreSettings()).enqueue
+    services = Services(settings, store, enqueue, Posteriors(store, settings.posterior_cache_bytes))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.draining = True
+
+    app = FastAPI(
+        title="ranef",
+        version="0.1.0",
+        description="Bayesian mixed models over HTTP.",
+        lifespan=lifespan,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(RequestLog),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(settings.cors_origins),
+                allow_methods=["GET", "POST", "DELETE"],
+                allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Prefer"],
+                expose_headers=_EXPOSED,
+            ),
+            Middleware(LastResort),
+        ],
+        dependencies=[Depends(only_known_parameters)],
+    )
+    app.state.services = services
+    problems.install(app)
+    for resource in (fits, estimates, predictions, formulas, health):
+        app.include_router(resource.router, dependencies=[Depends(accepts_json)])
+    describe(app)
+    return app

@@ -1,0 +1,86 @@
+"""What every operation says of itself in OpenAPI: its answers, each problem it may give, and the body it takes.
+
+All problems share one component; a table of codes per status tells them apart.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+
+from service.problem_types import PROBLEM_TYPES
+from service.problems import MEDIA_TYPE
+
+Responses = dict[int | str, dict[str, Any]]
+
+_EVERY_OPERATION = ("not-acceptable", "invalid-parameter", "internal-error")
+_EVERY_BODY = ("invalid-request", "invalid-json", "body-timeout", "body-too-large", "unsupported-media-type")
+
+
+def _header(description: str, type_: str = "string") -> dict[str, Any]:
+    return {"description": description, "schema": {"type": type_}}
+
+
+_HEADERS = {
+    "ETag": _header("Names this very answer; sent back as If-None-Match it saves the body."),
+    "Location": _header("Address of the fit."),
+    "Preference-Applied": _header("The wait that was honored."),
+    "Retry-After": _header("Seconds after which it is worth asking again.", "integer"),
+    "X-Request-ID": _header("Names this request in the log and in problem documents."),
+}
+
+
+def answers(
+    *successes: tuple[int, str, type[BaseModel] | None],
+    problems: Iterable[str] = (),
+    headers: Iterable[str] = (),
+    body: bool = False,
+    conditional: bool = False,
+) -> Responses:
+    """Document the answers of an operation: its successes, and problems by their codes."""
+    responses: Responses = {}
+    for status, description, model in successes:
+        responses[status] = {
+            "description": description,
+            "headers": {name: _HEADERS[name] for name in ("X-Request-ID", *headers)},
+        }
+        if model is not None:
+            responses[status]["model"] = model
+    if conditional:
+        responses[304] = {"description": "The client has this answer already.", "headers": {"ETag": _HEADERS["ETag"]}}
+    by_status = defaultdict(list)
+    for code in dict.fromkeys((*problems, *_EVERY_OPERATION, *(_EVERY_BODY if body else ()))):
+        by_status[PROBLEM_TYPES[code].status].append(code)
+    for status, codes in sorted(by_status.items()):
+        responses[status] = {
+            "description": " ".join(PROBLEM_TYPES[code].meaning for code in codes),
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {code: {"value": _example(code)} for code in codes},
+                }
+            },
+        }
+    return responses
+
+
+def json_request(model: type[BaseModel]) -> dict[str, Any]:
+    """Document the body of an operation that reads it by itself."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    examples: Any = model.model_config.get("json_schema_extra")
+    content: dict[str, Any] = {"schema": schema, "example": examples["examples"][0]}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def _example(code: str) -> dict[str, Any]:
+    kind = PROBLEM_TYPES[code]
+    return {
+        "type": f"/problems/{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.meaning,
+        "errors": [],
+        "errors_total": 0,
+        "request_id": "9f86d081884c7d65",
+    }

@@ -1,0 +1,64 @@
+"""The dry run: what a request for a fit would come to, with nothing queued and nothing kept."""
+
+from typing import Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from model.spec import FitPlan, outline
+from service.answers import FormulaCheck
+from service.caching import fresh
+from service.deps import Here, JsonBody, Tenant
+from service.documentation import answers, json_request
+from service.reading import read_check
+from service.schemas import ModelRequest
+
+router = APIRouter(prefix="/v1/formulas", tags=["formulas"])
+
+
+@router.post(
+    "/check",
+    operation_id="checkFormula",
+    summary="Check a model",
+    openapi_extra=json_request(ModelRequest),
+    responses=answers((200, "What the fit would be.", FormulaCheck), body=True),
+)
+async def check_formula(here: Here, tenant: Tenant, body: JsonBody) -> Response:
+    """Check a model as a fit would be checked; without data only the formula is read."""
+
+    def answer() -> Response:
+        request, plan = read_check(body, here.settings.limits)
+        outlined = outline(request.formula)
+        return fresh(outlined if plan is None else {**outlined, **_describe(plan)})
+
+    return await run_sync(answer)
+
+
+def _describe(plan: FitPlan) -> dict[str, Any]:
+    draws = plan.sampler.chains * plan.sampler.draws
+    return {
+        "formula": plan.formula,
+        "response": plan.encoding.response,
+        "rows": plan.rows,
+        "dropped_rows": plan.dropped_rows,
+        "population": plan.encoding.coefficients,
+        "groups": [
+            {
+                "factor": factor.name,
+                "levels": len(factor.levels),
+                "coefficients": factor.coefficients,
+                "correlated": any(len(block) > 1 for block in factor.blocks),
+            }
+            for factor in plan.encoding.factors
+        ],
+        "priors": [
+            {"class": row.class_, "coef": row.coef, "group": row.group, "prior": str(row.prior), "source": row.source}
+            for row in plan.priors
+        ],
+        "parameters": plan.parameters,
+        "method": plan.method,
+        "method_reason": plan.method_reason,
+        "estimate": {"seconds": plan.cost, "bytes": 8 * plan.parameters * draws},
+        "warnings": plan.warnings,
+    }

@@ -1,0 +1,68 @@
+"""Whether the process runs, whether it can serve, what it accepts at most, and what its problems mean."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from service.answers import Alive, LimitList, ProblemPage, Ready
+from service.caching import fresh
+from service.deps import Here
+from service.documentation import answers
+from service.problem_types import PROBLEM_TYPES
+from service.problems import Refusal
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/livez", operation_id="getLiveness", summary="Alive?", responses=answers((200, "It is.", Alive)))
+async def get_liveness() -> Response:
+    """Tell that the process runs; the store is not asked."""
+    return fresh({"status": "alive"})
+
+
+@router.get(
+    "/readyz",
+    operation_id="getReadiness",
+    summary="Ready?",
+    responses=answers((200, "It is.", Ready), problems=("not-ready", "store-unavailable")),
+)
+def get_readiness(
+    here: Here,
+    workers: Annotated[Literal["0", "1"], Query(description="1: ready only once a worker is warm.")] = "0",
+) -> Response:
+    """Tell whether the store answers, nothing is draining and, if asked, whether a worker is warm."""
+    if here.draining:
+        raise Refusal("not-ready", "The service is about to stop.", headers={"Retry-After": "5"})
+    here.store.ping()
+    states = here.store.workers()
+    warm = sum(state.warm for state in states)
+    if workers == "1" and not warm:
+        detail = f"No worker is warm yet; {len(states)} alive."
+        raise Refusal("not-ready", detail, headers={"Retry-After": "1"})
+    return fresh({"status": "ready", "workers": {"alive": len(states), "warm": warm}})
+
+
+@router.get(
+    "/v1/limits",
+    operation_id="getLimits",
+    summary="Limits",
+    responses=answers((200, "Every cap, by name.", LimitList)),
+)
+async def get_limits(here: Here) -> Response:
+    """State what one request may ask for at most."""
+    return fresh({"limits": here.settings.limits.model_dump()})
+
+
+@router.get(
+    "/problems/{code}",
+    operation_id="getProblemType",
+    summary="What a problem means",
+    responses=answers((200, "The meaning.", ProblemPage), problems=("not-found",)),
+)
+async def get_problem_type(code: str) -> Response:
+    """Explain a type of problem: this is where the `type` of a problem document leads."""
+    kind = PROBLEM_TYPES.get(code)
+    if kind is None:
+        raise Refusal("not-found")
+    return fresh({"code": code, "title": kind.title, "status": kind.status, "meaning": kind.meaning, "advice": kind.advice})

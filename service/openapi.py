@@ -1,0 +1,70 @@
+"""The OpenAPI document: what FastAPI collects, and the bodies that our routes read by themselves.
+
+`python -m service.openapi` writes openapi/openapi.json and docs/problems.md.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from service.answers import Problem
+from service.problem_types import PROBLEM_TYPES
+from service.schemas import FitRequest, ModelRequest, PredictionRequest
+
+ROOT = Path(__file__).parent.parent
+OPENAPI_JSON = ROOT / "openapi" / "openapi.json"
+PROBLEMS_MD = ROOT / "docs" / "problems.md"
+
+
+def describe(app: FastAPI) -> None:
+    """Make the application give our document."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def openapi_json(app: FastAPI) -> bytes:
+    """Write the OpenAPI document as it is committed."""
+    return orjson.dumps(app.openapi(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def problems_markdown() -> str:
+    """Write the page about every type of problem."""
+    sections = [
+        "# Problems\n\nEvery error is an `application/problem+json` document (RFC 9457). Its `type` ends in one of these codes, "
+        "and so does the `code` of each entry of its `errors`."
+    ]
+    for code, kind in PROBLEM_TYPES.items():
+        text = " ".join(part for part in (kind.meaning, kind.advice) if part)
+        sections.append(f"## {code}\n\n**{kind.status} {kind.title}.** {text}")
+    return "\n\n".join(sections) + "\n"
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in (FitRequest, ModelRequest, PredictionRequest, Problem)],
+        ref_template="#/components/schemas/{model}",
+    )
+    schemas = document["components"]["schemas"]
+    document["components"]["schemas"] = dict(sorted({**schemas, **definitions["$defs"]}.items()))
+    return document
+
+
+def _write() -> None:
+    from service.app import create_app
+
+    OPENAPI_JSON.write_bytes(openapi_json(create_app()))
+    PROBLEMS_MD.write_text(problems_markdown(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _write()

@@ -1,0 +1,49 @@
+"""Predictions for new rows from a finished fit, made here and at once: no queue and no worker."""
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from model.predict import predict
+from service.answers import Predictions
+from service.caching import fresh
+from service.deps import Here, JsonBody, Tenant
+from service.documentation import answers, json_request
+from service.lookup import find_finished, posterior_of
+from service.reading import read_prediction
+from service.schemas import PredictionRequest
+
+router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
+
+
+@router.post(
+    "/predictions",
+    operation_id="predict",
+    summary="Predict new rows",
+    openapi_extra=json_request(PredictionRequest),
+    responses=answers(
+        (200, "One entry for each row.", Predictions),
+        problems=("fit-not-found", "fit-gone", "fit-not-finished", "fit-failed", "fit-cancelled", "store-unavailable"),
+        body=True,
+    ),
+)
+async def post_predictions(here: Here, tenant: Tenant, fit_id: str, body: JsonBody) -> Response:
+    """Predict the linear predictor, the mean of the response, or new responses; the rows need no response."""
+
+    def answer() -> Response:
+        posterior = posterior_of(here, find_finished(here, tenant, fit_id))
+        request, table = read_prediction(body, here.settings.limits, posterior.chains * posterior.draws)
+        return fresh(
+            predict(
+                posterior,
+                table,
+                kind=request.kind,
+                group_effects=request.group_effects,
+                new_levels=request.new_levels,
+                prob=request.prob,
+                seed=request.seed,
+                returns=request.returns,
+            )
+        )
+
+    return await run_sync(answer)

@@ -1,0 +1,139 @@
+"""Everything that can go wrong over HTTP: the one table of codes, statuses and titles, and the answers (RFC 9457).
+
+Errors raised further in know no status code; here each gets one, and a document that says where the fault is.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from model.errors import InvalidModel, Issue, RanefError
+from service.problem_types import PROBLEM_TYPES
+from store.base import InvalidCursor, QueueFull, StoreFull, StoreUnavailable
+
+MEDIA_TYPE = "application/problem+json"
+LISTED_ERRORS = 20
+_RETRY = {"Retry-After": "2"}
+_BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
+
+
+@dataclass(eq=False)
+class Refusal(RanefError):
+    """A request that cannot be answered for a reason of its own, not of the model; `code` is one of the table's."""
+
+    code: str
+    detail: str | None = None
+    issues: tuple[Issue, ...] = ()
+    headers: Mapping[str, str] | None = None
+
+
+def document(
+    request: Request, code: str, *, detail: str | None = None, errors: Iterable[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """Describe a problem; at most 20 errors are listed, `errors_total` counts them all."""
+    kind = PROBLEM_TYPES[code]
+    listed = list(errors)
+    base = request.app.state.services.settings.problem_base
+    return {
+        "type": f"{base}/{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail or kind.meaning,
+        "errors": listed[:LISTED_ERRORS],
+        "errors_total": len(listed),
+        "request_id": request.scope["state"]["request_id"],
+    }
+
+
+def issue_errors(issues: Iterable[Issue]) -> list[dict[str, Any]]:
+    """Give issues as the entries of `errors`, without the places that are not known."""
+    return [{key: value for key, value in asdict(issue).items() if value is not None} for issue in issues]
+
+
+def respond(
+    request: Request,
+    code: str,
+    *,
+    detail: str | None = None,
+    errors: Iterable[Mapping[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Answer with a problem document."""
+    body = document(request, code, detail=detail, errors=errors)
+    return Response(
+        orjson.dumps(body),
+        status_code=body["status"],
+        media_type=MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def summarize(issues: tuple[Issue, ...]) -> str:
+    """Name the problem type of several issues: their common code, or `invalid-request`."""
+    codes = {issue.code for issue in issues}
+    code = codes.pop() if len(codes) == 1 else "invalid-request"
+    return code if code in PROBLEM_TYPES else "invalid-model"
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidModel)
+    return respond(request, summarize(error.issues), errors=issue_errors(error.issues))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return respond(
+        request, error.code, detail=error.detail, errors=issue_errors(error.issues), headers=error.headers
+    )
+
+
+async def _parameters(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    # What was sent is not echoed: it may be of any size, and not even be text.
+    errors = [
+        {"code": "invalid-parameter", "message": f"{item['loc'][0]} parameter {item['loc'][-1]}: {item['msg']}"}
+        for item in error.errors()
+    ]
+    return respond(request, "invalid-parameter", errors=errors)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return respond(request, _BY_STATUS.get(error.status_code, "bad-request"), headers=error.headers)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    return respond(request, "store-unavailable", headers=_RETRY)
+
+
+async def _full(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreFull)
+    code = "tenant-full" if error.scope == "tenant" else "store-full"
+    return respond(request, code, headers={"Retry-After": "60"})
+
+
+async def _queue_full(request: Request, error: Exception) -> Response:
+    return respond(request, "queue-full", headers={"Retry-After": "5"})
+
+
+async def _cursor(request: Request, error: Exception) -> Response:
+    return respond(request, "invalid-cursor")
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem document."""
+    app.add_exception_handler(InvalidModel, _invalid)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _parameters)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(StoreUnavailable, _unavailable)
+    app.add_exception_handler(StoreFull, _full)
+    app.add_exception_handler(QueueFull, _queue_full)
+    app.add_exception_handler(InvalidCursor, _cursor)

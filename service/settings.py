@@ -1,0 +1,56 @@
+"""The settings of the HTTP side: where it listens, what it accepts at most, how long it is patient.
+
+Each is read from the environment: `PORT`, the others with the prefix `RANEF_` (`RANEF_MAX_ROWS`).
+"""
+
+from typing import Literal
+
+from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from model.spec import MAX_TOTAL_DRAWS
+
+MEBIBYTE = 1 << 20
+
+
+class Limits(BaseSettings):
+    """What one request may ask for at most; `GET /v1/limits` states every one."""
+
+    model_config = SettingsConfigDict(env_prefix="RANEF_MAX_", frozen=True, extra="ignore")
+
+    body_bytes: PositiveInt = 64 * MEBIBYTE
+    rows: PositiveInt = 1_000_000
+    columns: PositiveInt = 1_000
+    cells: PositiveInt = 10_000_000
+    parameters: PositiveInt = 1_000_000
+    draws: PositiveInt = Field(MAX_TOTAL_DRAWS, le=MAX_TOTAL_DRAWS)  # of all chains together, after warm-up
+    metadata_entries: PositiveInt = 32
+    metadata_characters: PositiveInt = 512  # of a key or a value
+    prediction_rows: PositiveInt = 100_000
+    prediction_draws: PositiveInt = 5_000_000  # rows times draws, when the draws themselves are wanted
+    page: PositiveInt = 100
+    wait_seconds: PositiveInt = 30
+
+
+class ServiceSettings(BaseSettings):
+    """The settings of a service process; times in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="RANEF_", frozen=True, extra="ignore", populate_by_name=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices("PORT", "port"))
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    limits: Limits = Field(default_factory=Limits)
+
+    # An address under which `type` of a problem is found; the service itself answers under the default.
+    problem_base: str = "/problems"
+    cors_origins: tuple[str, ...] = ()
+
+    # A client that dawdles with its body is not waited for longer.
+    body_seconds: PositiveFloat = 60.0
+    posterior_cache_bytes: PositiveInt = 256 * MEBIBYTE
+    cache_max_age: PositiveInt = 3600
+    # Estimated seconds of sampling from which a fit waits in the queue `batch`, behind no small one.
+    batch_cost: PositiveFloat = 10.0
+    idempotency_ttl: PositiveFloat = 24 * 3600.0
+    shutdown_seconds: PositiveInt = 25
