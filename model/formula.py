@@ -1,0 +1,142 @@
+"""A formula: text from the network, read without evaluating anything.
+
+`parse` gives a `Formula`, whose text is canonical: `parse(str(formula)) == formula`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from model.errors import FormulaError
+from model.grammar import Reader
+from model.syntax import (
+    Argument,
+    Bar,
+    Call,
+    Chain,
+    Dot,
+    Name,
+    Negation,
+    Node,
+    Power,
+    column_names,
+    join,
+    walk,
+)
+from model.terms import Structure, expand
+from model.tokens import problem
+
+
+@dataclass(frozen=True)
+class Response:
+    """The left-hand side: what is modeled, and what is known about each row of it."""
+
+    value: Node
+    additions: tuple[Call, ...] = ()
+
+    def __str__(self) -> str:
+        return str(self.value) + " | " * bool(self.additions) + " + ".join(map(str, self.additions))
+
+    @property
+    def cbind(self) -> tuple[Node, Node] | None:
+        """Successes and failures, where the response is `cbind(successes, failures)`."""
+        match self.value:
+            case Call("cbind", (Argument(successes), Argument(failures))):
+                return successes, failures
+        return None
+
+    def addition(self, function: str) -> Node | None:
+        """The argument of `trials`, `weights` or `se`, where there is one."""
+        for call in self.additions:
+            if call.function == function:
+                return call.arguments[0].value
+        return None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns used, each once."""
+        nodes = (self.value, *self.additions)
+        return tuple(dict.fromkeys(name for node in nodes for name in column_names(node)))
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A response and a right-hand side; `source` is the text as given, to which positions refer."""
+
+    response: Response
+    right: Node
+    source: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.response} ~ {self.right}"
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The columns that the formula names."""
+        return frozenset((*self.response.names, *column_names(self.right)))
+
+    @property
+    def dotted(self) -> bool:
+        """Whether `.` stands in the formula, so that its meaning depends on the columns of the data."""
+        return any(isinstance(node, Dot) for node in walk(self.right))
+
+    @cached_property
+    def structure(self) -> Structure:
+        """The terms, offsets and grouping factors; raises FormulaError with every issue."""
+        return expand(self.right, self.source, self.response.value)
+
+    def resolve(self, columns: Sequence[str]) -> "Formula":
+        """The formula with `.` replaced by the columns that are neither in the response nor grouping factors.
+
+        Raises FormulaError where nothing is left for `.`, or what it makes of the formula cannot be.
+        """
+        if not self.dotted:
+            return self
+        bars = [node for node in walk(self.right) if isinstance(node, Bar)]
+        taken = {*self.response.names, *(name for bar in bars for name in column_names(bar.group))}
+        names = [name for name in columns if name not in taken]
+        if not names:
+            dot = next(node for node in walk(self.right) if isinstance(node, Dot))
+            raise FormulaError(
+                problem(self.source, dot.position, "no column is left for .", "unknown-column")
+            )
+        everything: Node = Name(names[0])
+        for name in names[1:]:
+            everything = join(everything, "+", Name(name))
+        resolved = Formula(self.response, _substitute(self.right, everything))
+        return Formula(resolved.response, resolved.right, str(resolved))
+
+
+def parse(text: str) -> Formula:
+    """Read a formula; raises FormulaError with every issue found, each with its position and a caret line."""
+    reader = Reader(text)
+    response, additions, right = reader.formula()
+    if reader.issues:
+        raise FormulaError(reader.issues)
+    formula = Formula(Response(response, additions), right, text)
+    # without data `.` is a variable like any other
+    _ = formula.structure
+    return formula
+
+
+def _substitute(node: Node, everything: Node) -> Node:
+    match node:
+        case Dot():
+            return everything
+        case Chain():
+            operands = [_substitute(operand, everything) for operand in node.operands]
+            result = operands[0]
+            for operator, operand in zip(node.operators, operands[1:], strict=True):
+                if operator == "+" and isinstance(operand, Chain) and set(operand.operators) == {"+"}:
+                    for summand in operand.operands:
+                        result = join(result, "+", summand)
+                else:
+                    result = join(result, operator, operand)
+            return result
+        case Negation():
+            return Negation(_substitute(node.operand, everything), node.position)
+        case Power():
+            return Power(_substitute(node.base, everything), node.exponent, node.position)
+        case Bar():
+            return Bar(_substitute(node.effects, everything), node.group, node.correlated, node.position)
+    return node

@@ -1,0 +1,24 @@
+"""The limits of the formula language and of a design, in one place.
+
+They bound time and memory before either is spent; every refusal names the limit that it met.
+"""
+
+FORMULA_CHARACTERS = 4_000
+NESTING_DEPTH = 30
+TERMS = 500
+"""Terms of one right-hand side after expansion."""
+TERM_VARIABLES = 7
+"""Variables that one interaction may join."""
+EXPANSION_STEPS = 20_000
+"""Pairs of terms that the expansion of one right-hand side may form on its way."""
+BARS = 50
+GROUP_COLUMNS = 8
+"""Columns whose cells make one grouping factor."""
+POWER = 20
+POLY_DEGREE = 20
+SPLINE_DEGREE = 10
+SPLINE_DF = 50
+COLUMNS = 2_000
+"""Columns of X."""
+FACTOR_COEFFICIENTS = 50
+"""Coefficients of one grouping factor."""
