@@ -11,7 +11,7 @@ from typing import Any
 import kombu.exceptions
 import redis
 from celery import Celery
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from store.base import StoreUnavailable
 from store.settings import StoreSettings
@@ -68,9 +68,12 @@ class Jobs:
 
 def celery_app(settings: StoreSettings, **configuration: Any) -> Celery:
     """Make the Celery application with everything that concerns the broker and the messages."""
+    # Each queue needs a routing key of its own, or a message for one is delivered to both.
+    fits = Exchange("fits", type="direct")  # type: ignore[no-untyped-call]
+    queues = [Queue(name, fits, routing_key=name) for name in QUEUES]  # type: ignore[no-untyped-call]
     app = Celery("ranef", broker=settings.broker_url)
     app.conf.update(
-        task_queues=[Queue(name) for name in QUEUES],  # type: ignore[no-untyped-call]
+        task_queues=queues,
         task_default_queue=QUEUES[0],
         task_create_missing_queues=False,
         task_serializer="json",

@@ -1,71 +1,8 @@
-"""The Celery application of the worker: how fits are taken from the queue, and what starts with each process.
+"""The Celery application of the worker, as `celery --app worker.app` and the pool's children find it."""
 
-A process that runs an application of this kind needs Celery alone; the sampler is made in the pool's child.
-"""
-
-from collections.abc import Callable
-from functools import cache
-from typing import Any
-
-from celery import Celery
-from celery.signals import worker_process_init, worker_ready, worker_shutting_down
-
-from store.jobs import FIT_TASK, Jobs, celery_app
-from store.redis import RedisStore
-from worker.process import JaxSampler, Sampler, SamplingProcess
-from worker.reconciler import Reconciler
+from worker.application import make_app
+from worker.process import JaxSampler
 from worker.settings import WorkerSettings
-
-
-def make_app(module: str, settings: WorkerSettings, make_sampler: Callable[[], Sampler]) -> Celery:
-    """Make the application; `module` holds it under the name `app`, so that a fresh child finds it there."""
-    app = celery_app(
-        settings,
-        imports=[module],
-        # A message is done when its fit is; one whose process died is sent again, at most twice.
-        task_acks_late=True,
-        task_acks_on_timeout=True,
-        task_reject_on_worker_lost=False,
-        task_retry_on_worker_lost=True,
-        worker_prefetch_multiplier=1,
-        worker_pool="prefork",
-        # A process forked from one that has used JAX deadlocks.
-        worker_pool_start_method="spawn",
-        worker_proc_alive_timeout=60,
-        worker_concurrency=settings.concurrency,
-        task_soft_time_limit=settings.fit_timeout,
-        task_time_limit=settings.fit_timeout + 30,
-        worker_soft_shutdown_timeout=settings.soft_shutdown,
-        # True lost the fit each time the server restarted.
-        worker_cancel_long_running_tasks_on_connection_loss=False,
-    )
-
-    @cache
-    def process() -> SamplingProcess:
-        return SamplingProcess(settings, RedisStore(settings), Jobs(settings), make_sampler())
-
-    @app.task(name=FIT_TASK, bind=True, max_retries=2)  # type: ignore[untyped-decorator]
-    def fit(task: Any, fit_id: str) -> None:
-        process().fit(fit_id, task.request.properties["delivery_tag"])
-
-    # Celery keeps no reference to a receiver unless told to.
-    @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
-    def begin_process(**_: object) -> None:
-        process().start()
-
-    @worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
-    def begin_reconciling(**_: object) -> None:
-        reconciler = Reconciler(RedisStore(settings), Jobs(settings), settings)
-        reconciler.start()
-        worker_shutting_down.connect(lambda **_: reconciler.stop(), weak=False)
-
-    return app
-
-
-def start(app: Celery, settings: WorkerSettings) -> None:
-    """Take fits from the queue until told to stop."""
-    app.worker_main(["worker", "--loglevel", settings.log_level, "--without-gossip", "--without-mingle"])
-
 
 settings = WorkerSettings()
 app = make_app("worker.app", settings, JaxSampler)
