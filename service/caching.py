@@ -1,6 +1,6 @@
-"""Answers as bytes, and which of them a client may keep: a strong ETag on everything that cannot change any more.
+"""Answers as bytes, and which of them a client may keep: a strong ETag on what cannot change any more.
 
-A fit's id is a hash of all that determines its result, so what is read from an ended fit is the same for ever.
+A fit's id is a hash of all that determines its result, so what is read of an ended fit stays the same.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def lasting(
     write: Callable[[], bytes],
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Answer with a part of an ended fit, or 304 (and then nothing is computed) if the client has it already."""
+    """Answer with a part of an ended fit, or 304, with nothing computed, if the client has it already."""
     address = f"{record.id} {record.finished_at} {record.expires_at} {request.url.path}?{request.url.query}"
     tag = f'"{hashlib.sha256(address.encode()).hexdigest()[:32]}"'
     kept = {"ETag": tag, "Cache-Control": f"private, max-age={max_age}", **(headers or {})}

@@ -1,4 +1,7 @@
-"""What a route may ask for: the services of the process, the tenant, and the body of the request, read with care."""
+"""What a route may ask for: the services of the process, the tenant, and the body of the request.
+
+The body is read with care: no more than the limit is ever kept, and nobody is waited for without end.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,14 +79,16 @@ async def json_body(request: Request, here: Here) -> bytes:
         part.strip().lower() for part in request.headers.get("content-type", "").split(";")
     )
     if media_type != "application/json" or any(
-        name.startswith("charset=") and name not in {"charset=utf-8", 'charset="utf-8"'} for name in parameters
+        name.startswith("charset=") and name not in {"charset=utf-8", 'charset="utf-8"'}
+        for name in parameters
     ):
         raise Refusal("unsupported-media-type", headers={"Accept": "application/json"})
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Refusal("unsupported-media-type", headers={"Accept-Encoding": "identity"})
     limit = here.settings.limits.body_bytes
     too_large = Refusal("body-too-large", f"The body may have {limit:,} bytes.")
-    if int(request.headers.get("content-length", "0")) > limit:
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > limit:
         raise too_large
     body = bytearray()
     try:

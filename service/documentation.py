@@ -1,4 +1,4 @@
-"""What every operation says of itself in OpenAPI: its answers, each problem it may give, and the body it takes.
+"""What every operation says of itself in OpenAPI: its answers, its problems, and the body it takes.
 
 All problems share one component; a table of codes per status tells them apart.
 """
@@ -48,7 +48,10 @@ def answers(
         if model is not None:
             responses[status]["model"] = model
     if conditional:
-        responses[304] = {"description": "The client has this answer already.", "headers": {"ETag": _HEADERS["ETag"]}}
+        responses[304] = {
+            "description": "The client has this answer already.",
+            "headers": {"ETag": _HEADERS["ETag"]},
+        }
     by_status = defaultdict(list)
     for code in dict.fromkeys((*problems, *_EVERY_OPERATION, *(_EVERY_BODY if body else ()))):
         by_status[PROBLEM_TYPES[code].status].append(code)

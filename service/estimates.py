@@ -12,7 +12,7 @@ from service.answers import GroupPage, Summary
 from service.caching import lasting, to_json
 from service.deps import Here, Tenant
 from service.documentation import answers
-from service.lookup import find_finished, posterior_of
+from service.lookup import find_ended, posterior_of
 from service.problems import Refusal
 from store.base import InvalidCursor
 
@@ -20,7 +20,14 @@ router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
 
 USUAL_PROB = 0.95
 Prob = Annotated[float, Query(gt=0, lt=1, description="Probability of the central intervals.")]
-_UNFINISHED = ("fit-not-found", "fit-gone", "fit-not-finished", "fit-failed", "fit-cancelled", "store-unavailable")
+_UNFINISHED = (
+    "fit-not-found",
+    "fit-gone",
+    "fit-not-finished",
+    "fit-failed",
+    "fit-cancelled",
+    "store-unavailable",
+)
 
 
 @router.get(
@@ -31,9 +38,11 @@ _UNFINISHED = ("fit-not-found", "fit-gone", "fit-not-finished", "fit-failed", "f
         (200, "The summary.", Summary), problems=_UNFINISHED, headers=("ETag",), conditional=True
     ),
 )
-def get_summary(request: Request, here: Here, tenant: Tenant, fit_id: str, prob: Prob = USUAL_PROB) -> Response:
-    """Give population-level coefficients, each factor's sd, correlation and covariance, R2, ICC and diagnostics."""
-    record = find_finished(here, tenant, fit_id)
+def get_summary(
+    request: Request, here: Here, tenant: Tenant, fit_id: str, prob: Prob = USUAL_PROB
+) -> Response:
+    """Give population coefficients, each factor's sd, correlation and covariance, R2, ICC, diagnostics."""
+    record = find_ended(here, tenant, fit_id)
 
     def write() -> bytes:
         summary = here.posteriors.summary(record) if prob == USUAL_PROB else None
@@ -61,12 +70,16 @@ def list_groups(
     factor: str,
     prob: Prob = USUAL_PROB,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many entries to a page.")] = 100,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
-    search: Annotated[str | None, Query(max_length=200, description="Only levels with this in their label.")] = None,
+    cursor: Annotated[
+        str | None, Query(max_length=200, description="`next_cursor` of the page before.")
+    ] = None,
+    search: Annotated[
+        str | None, Query(max_length=200, description="Only levels with this in their label.")
+    ] = None,
     coefficient: Annotated[str | None, Query(max_length=4000, description="Only this coefficient.")] = None,
 ) -> Response:
-    """Give level-specific deviations and coefficients with intervals, an entry for each level and coefficient."""
-    record = find_finished(here, tenant, fit_id)
+    """Give level-specific deviations and coefficients with intervals, one entry by level and coefficient."""
+    record = find_ended(here, tenant, fit_id)
     offset = _read_cursor(cursor)
 
     def write() -> bytes:

@@ -1,6 +1,6 @@
 """The resource `fits`: submit, look at, list, cancel, delete."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlencode
 
 from anyio.to_thread import run_sync
@@ -60,14 +60,17 @@ async def submit_fit(request: Request, here: Here, tenant: Tenant, body: JsonBod
     operation_id="listFits",
     summary="List fits",
     responses=answers(
-        (200, "A page of fits, the newest first.", FitList), problems=("invalid-parameter", "invalid-cursor", *_IN_STORE)
+        (200, "A page of fits, the newest first.", FitList),
+        problems=("invalid-parameter", "invalid-cursor", *_IN_STORE),
     ),
 )
 def list_fits(
     here: Here,
     tenant: Tenant,
     limit: Annotated[int, Query(ge=1, le=100, description="How many fits to a page.")] = 20,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
+    cursor: Annotated[
+        str | None, Query(max_length=200, description="`next_cursor` of the page before.")
+    ] = None,
     status: Annotated[FitStatus | None, Query(description="Only fits of this status.")] = None,
 ) -> Response:
     """List your fits, the newest first."""
@@ -141,7 +144,7 @@ def cancel_fit(here: Here, tenant: Tenant, fit_id: str) -> Response:
 
 
 def _describe(
-    here: Services, record: FitRecord, status: Literal[200, 201, 202], headers: dict[str, str] | None = None
+    here: Services, record: FitRecord, status: int, headers: dict[str, str] | None = None
 ) -> Response:
     again = {} if record.status.terminal else {"Retry-After": "1"}
     return fresh(fit_view(record, here.settings.problem_base), status, {**(headers or {}), **again})

@@ -53,7 +53,13 @@ def _describe(plan: FitPlan) -> dict[str, Any]:
             for factor in plan.encoding.factors
         ],
         "priors": [
-            {"class": row.class_, "coef": row.coef, "group": row.group, "prior": str(row.prior), "source": row.source}
+            {
+                "class": row.class_,
+                "coef": row.coef,
+                "group": row.group,
+                "prior": str(row.prior),
+                "source": row.source,
+            }
             for row in plan.priors
         ],
         "parameters": plan.parameters,

@@ -65,4 +65,12 @@ async def get_problem_type(code: str) -> Response:
     kind = PROBLEM_TYPES.get(code)
     if kind is None:
         raise Refusal("not-found")
-    return fresh({"code": code, "title": kind.title, "status": kind.status, "meaning": kind.meaning, "advice": kind.advice})
+    return fresh(
+        {
+            "code": code,
+            "title": kind.title,
+            "status": kind.status,
+            "meaning": kind.meaning,
+            "advice": kind.advice,
+        }
+    )

@@ -1,4 +1,7 @@
-"""Finding a fit, and its result, or saying exactly why there is none."""
+"""Finding a fit, and its result, or saying exactly why there is none.
+
+Every route that names a fit begins here.
+"""
 
 import re
 
@@ -12,7 +15,10 @@ _FIT_ID = re.compile(r"fit_[a-z2-7]{26}")
 
 
 def find(here: Services, tenant: str, fit_id: str) -> FitRecord:
-    """Give the tenant's fit; another tenant's does not exist. While the store is away, what is kept here will do."""
+    """Give the tenant's fit; while the store is away, a record that is kept here will do.
+
+    Another tenant's fit is not there.
+    """
     if not _FIT_ID.fullmatch(fit_id):
         raise Refusal("fit-not-found")
     try:
@@ -28,21 +34,19 @@ def find(here: Services, tenant: str, fit_id: str) -> FitRecord:
     return record
 
 
-def find_finished(here: Services, tenant: str, fit_id: str) -> FitRecord:
-    """Give a fit that has a result; any other is refused with its reason."""
+def find_ended(here: Services, tenant: str, fit_id: str) -> FitRecord:
+    """Give a fit that may have a result; one that runs or has failed is refused with its reason."""
     record = find(here, tenant, fit_id)
     if record.status is FitStatus.FAILED and record.failure is not None:
         raise Refusal("fit-failed", f"The fit has failed: {record.failure.detail}")
-    if record.status is FitStatus.CANCELLED:
-        raise Refusal("fit-cancelled")
-    if record.status is not FitStatus.SUCCEEDED:
+    if not record.status.terminal:
         raise Refusal("fit-not-finished", f"The fit is {record.status}.", headers={"Retry-After": "1"})
     return record
 
 
 def posterior_of(here: Services, record: FitRecord) -> Posterior:
-    """Give the posterior of a finished fit."""
+    """Give the posterior of a fit that has ended; a cancelled one may have the draws so far, or none."""
     posterior = here.posteriors.posterior(record)
     if posterior is None:
-        raise Refusal("fit-gone")
+        raise Refusal("fit-cancelled" if record.status is FitStatus.CANCELLED else "fit-gone")
     return posterior

@@ -25,6 +25,7 @@ class RequestLog:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -55,12 +56,13 @@ class RequestLog:
 
 
 class LastResort:
-    """Answer 500 with a problem document when something unexpected is raised; the stack is for the log alone."""
+    """Answer 500 with a problem document when something unexpected is raised; the stack stays in the log."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -39,8 +39,8 @@ def openapi_json(app: FastAPI) -> bytes:
 def problems_markdown() -> str:
     """Write the page about every type of problem."""
     sections = [
-        "# Problems\n\nEvery error is an `application/problem+json` document (RFC 9457). Its `type` ends in one of these codes, "
-        "and so does the `code` of each entry of its `errors`."
+        "# Problems\n\nEvery error is an `application/problem+json` document (RFC 9457). "
+        "Its `type` ends in one of these codes, and each entry of its `errors` has a `code` of its own."
     ]
     for code, kind in PROBLEM_TYPES.items():
         text = " ".join(part for part in (kind.meaning, kind.advice) if part)
@@ -49,7 +49,9 @@ def problems_markdown() -> str:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
     _, definitions = models_json_schema(
         [(model, "validation") for model in (FitRequest, ModelRequest, PredictionRequest, Problem)],
         ref_template="#/components/schemas/{model}",

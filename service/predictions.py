@@ -9,7 +9,7 @@ from service.answers import Predictions
 from service.caching import fresh
 from service.deps import Here, JsonBody, Tenant
 from service.documentation import answers, json_request
-from service.lookup import find_finished, posterior_of
+from service.lookup import find_ended, posterior_of
 from service.reading import read_prediction
 from service.schemas import PredictionRequest
 
@@ -23,7 +23,14 @@ router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
     openapi_extra=json_request(PredictionRequest),
     responses=answers(
         (200, "One entry for each row.", Predictions),
-        problems=("fit-not-found", "fit-gone", "fit-not-finished", "fit-failed", "fit-cancelled", "store-unavailable"),
+        problems=(
+            "fit-not-found",
+            "fit-gone",
+            "fit-not-finished",
+            "fit-failed",
+            "fit-cancelled",
+            "store-unavailable",
+        ),
         body=True,
     ),
 )
@@ -31,7 +38,7 @@ async def post_predictions(here: Here, tenant: Tenant, fit_id: str, body: JsonBo
     """Predict the linear predictor, the mean of the response, or new responses; the rows need no response."""
 
     def answer() -> Response:
-        posterior = posterior_of(here, find_finished(here, tenant, fit_id))
+        posterior = posterior_of(here, find_ended(here, tenant, fit_id))
         request, table = read_prediction(body, here.settings.limits, posterior.chains * posterior.draws)
         return fresh(
             predict(

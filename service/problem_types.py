@@ -1,6 +1,6 @@
 """The one table of problem types: a stable code, its HTTP status, a title, and what it means.
 
-`docs/problems.md` is written from it (`python -m service.openapi`), and `GET /problems/{code}` shows one entry.
+`docs/problems.md` is written from it (`python -m service.openapi`); `GET /problems/{code}` shows an entry.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """What is the same in every problem of one code; `meaning` is the `detail` where there is none more exact."""
+    """What all problems of a code share; `meaning` is the `detail` where there is none more exact."""
 
     status: int
     title: str
@@ -22,7 +22,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "bad-request": ProblemType(400, "Bad request", "The request is not one that HTTP allows."),
     "not-found": ProblemType(404, "Not found", "There is nothing at this address."),
     "method-not-allowed": ProblemType(
-        405, "Method not allowed", "This resource does not have that method; the header Allow lists those it has."
+        405,
+        "Method not allowed",
+        "This resource does not have that method; the header Allow lists those it has.",
     ),
     "not-acceptable": ProblemType(
         406, "Not acceptable", "The header Accept rules out every format this resource has."
@@ -32,7 +34,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         413, "Body too large", "The body of the request is larger than the service accepts; see /v1/limits."
     ),
     "unsupported-media-type": ProblemType(
-        415, "Unsupported media type", "The body must be application/json, in UTF-8, and not compressed otherwise than by gzip."
+        415,
+        "Unsupported media type",
+        "The body must be application/json, in UTF-8, and not compressed otherwise than by gzip.",
     ),
     "invalid-json": ProblemType(
         400,
@@ -52,22 +56,34 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "unknown-field": ProblemType(
         422, "Unknown field", "A field has a name that means nothing here; nothing that is sent is ignored."
     ),
-    "invalid-value": ProblemType(422, "Invalid value", "A field has a value of the wrong type or out of range."),
+    "invalid-value": ProblemType(
+        422, "Invalid value", "A field has a value of the wrong type or out of range."
+    ),
     "conflicting-fields": ProblemType(422, "Conflicting fields", "Two fields contradict each other."),
     "limit-exceeded": ProblemType(
         422, "Limit exceeded", "The request asks for more than this service does at once; see /v1/limits."
     ),
     # The model.
-    "invalid-model": ProblemType(422, "Invalid model", "The model cannot be fitted to these data as it stands."),
+    "invalid-model": ProblemType(
+        422, "Invalid model", "The model cannot be fitted to these data as it stands."
+    ),
     # The resource.
     "fit-not-found": ProblemType(404, "No such fit", "There is no fit with this id."),
     "fit-gone": ProblemType(
-        410, "Fit gone", "This fit has expired or was deleted.", "Send the same request again to have it fitted anew."
+        410,
+        "Fit gone",
+        "This fit has expired or was deleted.",
+        "Send the same request again to have it fitted anew.",
     ),
     "fit-not-finished": ProblemType(
-        409, "Fit not finished", "The fit has no result yet.", "Ask for the fit with `Prefer: wait=30` until it has ended."
+        409,
+        "Fit not finished",
+        "The fit has no result yet.",
+        "Ask for the fit with `Prefer: wait=30` until it has ended.",
     ),
-    "fit-failed": ProblemType(409, "Fit failed", "The fit has failed and has no result; its `failure` says why."),
+    "fit-failed": ProblemType(
+        409, "Fit failed", "The fit has failed and has no result; its `failure` says why."
+    ),
     "fit-cancelled": ProblemType(409, "Fit cancelled", "The fit was cancelled before it had a result."),
     "unknown-factor": ProblemType(404, "Unknown factor", "The fit has no grouping factor of this name."),
     # Why a fit failed.
@@ -77,7 +93,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "The process that ran this fit died each time it was tried; most often the model needs more memory.",
     ),
     "timeout": ProblemType(500, "The fit took too long", "The fit was stopped because its time was up."),
-    "internal": ProblemType(500, "The fit failed unexpectedly", "The fit failed for a reason that is the service's fault."),
+    "internal": ProblemType(
+        500, "The fit failed unexpectedly", "The fit failed for a reason that is the service's fault."
+    ),
     # The service.
     "idempotency-conflict": ProblemType(
         422, "Idempotency key reused", "This Idempotency-Key was used before with another request."
@@ -92,7 +110,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "store-unavailable": ProblemType(
         503, "Store unavailable", "The store of fits does not answer; nothing accepted is lost. Try again."
     ),
-    "store-full": ProblemType(503, "Store full", "There is no room for another fit; results expire with time."),
+    "store-full": ProblemType(
+        503, "Store full", "There is no room for another fit; results expire with time."
+    ),
     "tenant-full": ProblemType(
         507, "No room left", "Your share of the store is used up.", "Delete fits that are no longer needed."
     ),

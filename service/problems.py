@@ -1,6 +1,6 @@
-"""Everything that can go wrong over HTTP: the one table of codes, statuses and titles, and the answers (RFC 9457).
+"""Errors as answers: whatever is raised becomes a problem document (RFC 9457) with its status.
 
-Errors raised further in know no status code; here each gets one, and a document that says where the fault is.
+Errors raised further in know no status code; the table in `problem_types` gives each its own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ _BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"
 
 @dataclass(eq=False)
 class Refusal(RanefError):
-    """A request that cannot be answered for a reason of its own, not of the model; `code` is one of the table's."""
+    """A request that cannot be answered for a reason other than the model; `code` is one of the table's."""
 
     code: str
     detail: str | None = None
@@ -98,7 +98,10 @@ async def _parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # What was sent is not echoed: it may be of any size, and not even be text.
     errors = [
-        {"code": "invalid-parameter", "message": f"{item['loc'][0]} parameter {item['loc'][-1]}: {item['msg']}"}
+        {
+            "code": "invalid-parameter",
+            "message": f"{item['loc'][0]} parameter {item['loc'][-1]}: {item['msg']}",
+        }
         for item in error.errors()
     ]
     return respond(request, "invalid-parameter", errors=errors)

@@ -1,10 +1,10 @@
-"""From the bytes of a body to checked values: JSON, its shape, the data and the model, every problem found at once.
+"""From the bytes of a body to checked values: JSON, its shape, the data, the model, all problems at once.
 
-A part that is wrong is left out and the rest is checked all the same, unless its faults would only follow from that part.
+A part that is wrong is left out and the rest checked all the same, unless its faults would only follow.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jiter
 from pydantic import BaseModel, ValidationError
@@ -67,7 +67,9 @@ def _read_model(
     request, wrong, issues = _validate(schema, document)
     if request is None:
         # Without a required field the others can still be judged.
-        request, _, _ = _validate(ModelRequest, {"formula": "", **_without(document, wrong | {"metadata", "cache"})})
+        request, _, _ = _validate(
+            ModelRequest, {"formula": "", **_without(document, wrong | {"metadata", "cache"})}
+        )
     if request is None:
         return None, None, issues
     if request.link is not None and request.family.link is not None:
@@ -99,7 +101,7 @@ def _read_json(body: bytes) -> object:
 
 
 def _validate(schema: type[Request], document: object) -> tuple[Request | None, frozenset[str], list[Issue]]:
-    """Give the request, as far as it is sound, the names of the fields that are not, and what is wrong with them."""
+    """Give the request as far as it is sound, the names of the fields that are not, and what is wrong."""
     try:
         return schema.model_validate(document), frozenset(), []
     except ValidationError as error:
@@ -116,7 +118,11 @@ def _validate(schema: type[Request], document: object) -> tuple[Request | None, 
 
 
 def _without(document: object, names: frozenset[str]) -> dict[str, object]:
-    return {key: value for key, value in document.items() if key not in names} if isinstance(document, dict) else {}
+    return (
+        {key: value for key, value in document.items() if key not in names}
+        if isinstance(document, dict)
+        else {}
+    )
 
 
 def _pointer(path: tuple[int | str, ...]) -> str:
@@ -148,7 +154,11 @@ def _read_table(data: Data, limits: Limits) -> Table:
     ]
     if issues:
         raise InvalidModel(issues)
-    return Table.from_columns(data.columns) if data.columns is not None else Table.from_records(data.records or [])
+    return (
+        Table.from_columns(data.columns)
+        if data.columns is not None
+        else Table.from_records(data.records or [])
+    )
 
 
 def _spec(request: ModelRequest, table: Table) -> FitSpec:
@@ -172,7 +182,11 @@ def _spec(request: ModelRequest, table: Table) -> FitSpec:
 def _metadata_issues(metadata: dict[str, str], limits: Limits) -> list[Issue]:
     cap = limits.metadata_characters
     issues = [
-        Issue("limit-exceeded", f"A key or value has more than {cap} characters.", f"/metadata/{escape_pointer(key)}")
+        Issue(
+            "limit-exceeded",
+            f"A key or value has more than {cap} characters.",
+            f"/metadata/{escape_pointer(key)}",
+        )
         for key, value in metadata.items()
         if max(len(key), len(value)) > cap
     ]
@@ -183,5 +197,3 @@ def _metadata_issues(metadata: dict[str, str], limits: Limits) -> list[Issue]:
 
 def _too_many(what: str, count: int, cap: int, pointer: str) -> Issue:
     return Issue("limit-exceeded", f"{count:,} {what}, where at most {cap:,} are allowed.", pointer)
-
-

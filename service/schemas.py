@@ -1,4 +1,4 @@
-"""What a client may send: strict models that refuse unknown fields, wrong types and numbers that are not finite.
+"""What a client may send: strict models that refuse unknown fields, wrong types, numbers not finite.
 
 Only the shape is checked here; what a value means is the model's to judge.
 """
@@ -15,12 +15,13 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from model.spec import MAX_CHAINS, MAX_DRAWS, MAX_TREE_DEPTH
 
 FORMULA_EXAMPLE = "student_reading_score ~ student_age_s + (1 + student_age_s | teacher_id)"
-COLUMNS_EXAMPLE = {
+COLUMNS_EXAMPLE: JsonDict = {
     "student_reading_score": [512.1, 498.7, 530.2, 541.9],
     "student_age_s": [0.3, -1.1, 0.8, -0.2],
     "teacher_id": ["t01", "t01", "t02", "t02"],
@@ -122,13 +123,13 @@ class Sampler(Strict):
     """How the posterior is sampled."""
 
     method: Literal["auto", "collapsed", "nuts"] = "auto"
-    chains: int = Field(4, ge=1, le=MAX_CHAINS)
-    warmup: int = Field(1000, ge=0, le=MAX_DRAWS)
-    draws: int = Field(1000, ge=1, le=MAX_DRAWS)
+    chains: int = Field(default=4, ge=1, le=MAX_CHAINS)
+    warmup: int = Field(default=1000, ge=0, le=MAX_DRAWS)
+    draws: int = Field(default=1000, ge=1, le=MAX_DRAWS)
     """Draws of each chain, after warm-up."""
-    target_accept: float = Field(0.8, ge=0.5, lt=1)
-    max_tree_depth: int = Field(10, ge=1, le=MAX_TREE_DEPTH)
-    seed: int | None = Field(None, ge=0, lt=1 << 63)
+    target_accept: float = Field(default=0.8, ge=0.5, lt=1)
+    max_tree_depth: int = Field(default=10, ge=1, le=MAX_TREE_DEPTH)
+    seed: int | None = Field(default=None, ge=0, lt=1 << 63)
     """Left out, it follows from the rest of the request, so that equal requests are equal."""
 
 
@@ -142,7 +143,7 @@ class ModelRequest(Strict):
     link: str | None = None
     """The link, where `family` is only a name."""
     data: Data | None = None
-    priors: tuple[Prior, ...] = Field((), strict=False)
+    priors: tuple[Prior, ...] = Field(default=(), strict=False)
     center: bool = True
     """Whether the prior of class `Intercept` belongs to the intercept at the means of the predictors."""
     missing: Literal["error", "drop"] = "error"
@@ -204,10 +205,13 @@ class PredictionRequest(Strict):
         Any,
         AfterValidator(_group_effects),
         WithJsonSchema(
-            {"anyOf": [{"enum": ["all", "none"]}, {"type": "array", "items": {"type": "string"}}], "default": "all"}
+            {
+                "anyOf": [{"enum": ["all", "none"]}, {"type": "array", "items": {"type": "string"}}],
+                "default": "all",
+            }
         ),
     ] = "all"
     new_levels: Literal["error", "sample", "population"] = "error"
-    prob: float = Field(0.95, gt=0, lt=1)
-    seed: int | None = Field(None, ge=0, lt=1 << 63)
-    returns: Literal["summary", "draws"] = Field("summary", alias="return")
+    prob: float = Field(default=0.95, gt=0, lt=1)
+    seed: int | None = Field(default=None, ge=0, lt=1 << 63)
+    returns: Literal["summary", "draws"] = Field(default="summary", alias="return")

@@ -23,7 +23,9 @@ class Limits(BaseSettings):
     columns: PositiveInt = 1_000
     cells: PositiveInt = 10_000_000
     parameters: PositiveInt = 1_000_000
-    draws: PositiveInt = Field(MAX_TOTAL_DRAWS, le=MAX_TOTAL_DRAWS)  # of all chains together, after warm-up
+    draws: PositiveInt = Field(
+        default=MAX_TOTAL_DRAWS, le=MAX_TOTAL_DRAWS
+    )  # of all chains together, after warm-up
     metadata_entries: PositiveInt = 32
     metadata_characters: PositiveInt = 512  # of a key or a value
     prediction_rows: PositiveInt = 100_000
@@ -38,7 +40,7 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RANEF_", frozen=True, extra="ignore", populate_by_name=True)
 
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices("PORT", "port"))
+    port: int = Field(default=8000, ge=0, le=65535, validation_alias=AliasChoices("PORT", "port"))
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     limits: Limits = Field(default_factory=Limits)
 

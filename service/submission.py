@@ -1,6 +1,6 @@
 """A submitted fit on its way in: its id, its record, its payload, its place in a queue.
 
-The id is a hash of the tenant and of everything that determines the result, so the same request finds the same fit.
+The id is a hash of the tenant and of all that determines the result, so the same request finds the same fit.
 """
 
 import base64

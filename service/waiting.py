@@ -32,5 +32,6 @@ async def until_ended(here: Services, record: FitRecord, wait: int | None) -> Fi
         while not record.status.terminal and not here.draining:
             await anyio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
-            record = await run_sync(here.store.get, record.id) or record
+            found = await run_sync(here.store.get, record.id)
+            record = found or record
     return record

@@ -1,0 +1,75 @@
+"""What is generated and committed is what would be generated now."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from service.app import create_app
+from service.openapi import OPENAPI_JSON, PROBLEMS_MD, openapi_json, problems_markdown
+from service.problem_types import PROBLEM_TYPES
+from service.settings import ServiceSettings
+from store.memory import MemoryStore
+
+
+@pytest.fixture(scope="module")
+def written() -> bytes:
+    return openapi_json(create_app(ServiceSettings(), MemoryStore(), lambda fit_id, queue: None))
+
+
+@pytest.fixture(scope="module")
+def document(written: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(written)
+    return found
+
+
+def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for path in document["paths"].values() for operation in path.values()]
+
+
+def test_the_openapi_document_is_current(written: bytes) -> None:
+    assert OPENAPI_JSON.read_bytes() == written, "run `make openapi`"
+
+
+def test_the_page_of_problems_is_current() -> None:
+    assert PROBLEMS_MD.read_text(encoding="utf-8") == problems_markdown(), "run `make openapi`"
+
+
+def test_it_is_openapi_3_1_with_one_problem_component(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    schemas = document["components"]["schemas"]
+    assert "HTTPValidationError" not in schemas
+    assert [name for name in schemas if "Problem" in name] == ["Problem", "ProblemError", "ProblemPage"]
+
+
+def test_every_operation_is_named_and_explained(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for operation in operations(document)]
+    assert len(set(names)) == len(names)
+    for operation in operations(document):
+        assert operation["operationId"].isidentifier()
+        assert operation["operationId"][0].islower()
+        assert "_" not in operation["operationId"]
+        assert operation["summary"]
+        assert operation["description"]
+
+
+def test_every_error_of_an_operation_is_a_documented_problem(document: dict[str, Any]) -> None:
+    for operation in operations(document):
+        errors = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
+        assert {"406", "422", "500"} <= set(errors)
+        for status, answer in errors.items():
+            content = answer["content"]["application/problem+json"]
+            assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+            for code in content["examples"]:
+                assert PROBLEM_TYPES[code].status == int(status)
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    def references(value: Any) -> set[str]:
+        if isinstance(value, dict):
+            own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+            return own.union(*map(references, value.values()))
+        return set().union(*map(references, value)) if isinstance(value, list) else set()
+
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert references(document) <= known

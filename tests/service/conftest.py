@@ -1,0 +1,81 @@
+"""An application over the in-memory store, and fits whose posteriors are made by hand: no worker, no JAX."""
+
+from collections.abc import Callable, Iterator
+
+import orjson
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from model.posterior import Posterior
+from model.spec import FitPlan
+from model.summary import summarize
+from service.app import create_app
+from service.settings import Limits, ServiceSettings
+from store.codec import pack, unpack
+from store.memory import MemoryStore
+from store.records import Result
+from tests.service.samples import REQUEST, make_posterior
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def queued() -> list[tuple[str, str]]:
+    """What was put into the queues."""
+    return []
+
+
+@pytest.fixture
+def settings() -> ServiceSettings:
+    return ServiceSettings(limits=Limits(body_bytes=1_000_000))
+
+
+@pytest.fixture
+def app(settings: ServiceSettings, store: MemoryStore, queued: list[tuple[str, str]]) -> FastAPI:
+    return create_app(settings, store, lambda fit_id, queue: queued.append((fit_id, queue)))
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def finish(store: MemoryStore) -> Callable[..., Posterior]:
+    """Do what a worker does with a fit, without sampling."""
+
+    def run(fit_id: str, publish: Callable[..., bool] = store.finish) -> Posterior:
+        claim = store.claim(fit_id, "test", 60.0)
+        payload = store.payload(fit_id)
+        assert claim is not None
+        assert payload is not None
+        posterior = make_posterior(FitPlan.from_parts(*unpack(payload)))
+        artifacts = {
+            "posterior": pack(*posterior.to_parts()),
+            "summary": orjson.dumps(summarize(posterior), option=orjson.OPT_SERIALIZE_NUMPY),
+        }
+        result = Result(method="collapsed", method_reason="exact", timing={"sample": 0.01})
+        assert publish(claim, result, artifacts)
+        return posterior
+
+    return run
+
+
+@pytest.fixture
+def fit_id(client: TestClient) -> str:
+    """A fit that waits in the queue."""
+    answer = client.post("/v1/fits", json=REQUEST)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+@pytest.fixture
+def finished(fit_id: str, finish: Callable[..., Posterior]) -> str:
+    """A fit that has succeeded."""
+    finish(fit_id)
+    return fit_id

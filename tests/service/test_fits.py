@@ -1,0 +1,223 @@
+"""The life of a fit as a client sees it: submitted, waited for, listed, cancelled, deleted."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.answers import Fit, FitList, Problem
+from store.base import StoreUnavailable
+from store.memory import MemoryStore
+from store.records import Failure
+from tests.service.samples import COLUMNS, REQUEST
+
+LATER = {"Prefer": "wait=5"}
+
+
+def after(seconds: float, action: Callable[[], Any]) -> threading.Timer:
+    timer = threading.Timer(seconds, action)
+    timer.start()
+    return timer
+
+
+def test_a_new_fit_is_accepted_and_queued(client: TestClient, queued: list[tuple[str, str]]) -> None:
+    answer = client.post("/v1/fits", json=REQUEST)
+    assert answer.status_code == 202
+    fit = Fit.model_validate(answer.json(), strict=False)
+    assert answer.headers["Location"] == f"/v1/fits/{fit.id}"
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert fit.status == "queued"
+    assert fit.formula == "y ~ x + (1 + x | g)"
+    assert (fit.rows, fit.dropped_rows) == (24, 0)
+    assert fit.family.model_dump() == {"name": "gaussian", "link": "identity"}
+    assert fit.created_at.endswith("Z")
+    assert queued == [(fit.id, "interactive")]
+
+
+def test_the_same_model_and_data_are_the_same_fit(client: TestClient, queued: list[tuple[str, str]]) -> None:
+    first = client.post("/v1/fits", json=REQUEST)
+    records = [dict(zip(COLUMNS, row, strict=True)) for row in zip(*COLUMNS.values(), strict=True)]
+    again = {"data": {"records": records}, "formula": "y~x+(1+x|g)", "family": {"name": "gaussian"}}
+    second = client.post("/v1/fits", json=again)
+    assert (first.status_code, second.status_code) == (202, 200)
+    assert first.json()["id"] == second.json()["id"]
+    assert len(queued) == 1
+
+
+def test_without_cache_each_request_is_a_fit(client: TestClient, queued: list[tuple[str, str]]) -> None:
+    ids = {client.post("/v1/fits", json={**REQUEST, "cache": False}).json()["id"] for _ in range(2)}
+    assert len(ids) == len(queued) == 2
+
+
+def test_another_seed_is_another_fit(client: TestClient) -> None:
+    ids = {client.post("/v1/fits", json={**REQUEST, "sampler": {"seed": s}}).json()["id"] for s in (1, 2)}
+    assert len(ids) == 2
+
+
+def test_metadata_come_back_and_do_not_identify(client: TestClient) -> None:
+    first = client.post("/v1/fits", json={**REQUEST, "metadata": {"study": "2026-a"}}).json()
+    second = client.post("/v1/fits", json=REQUEST).json()
+    assert first["metadata"] == {"study": "2026-a"}
+    assert first["id"] == second["id"]
+
+
+def test_waiting_gives_the_finished_fit(
+    client: TestClient, queued: list[tuple[str, str]], finish: Callable[..., Any]
+) -> None:
+    def work() -> None:
+        while not queued:
+            time.sleep(0.01)
+        finish(queued[0][0])
+
+    after(0.0, work)
+    answer = client.post("/v1/fits", json=REQUEST, headers={"Prefer": "respond-async, wait=20"})
+    assert answer.status_code == 201
+    assert answer.json()["status"] == "succeeded"
+    assert answer.headers["Preference-Applied"] == "wait=20"
+    assert answer.headers["Vary"] == "Prefer"
+    assert "Retry-After" not in answer.headers
+
+
+def test_a_wait_that_is_over_gives_the_fit_as_it_is(client: TestClient) -> None:
+    started = time.monotonic()
+    answer = client.post("/v1/fits", json=REQUEST, headers={"Prefer": "wait=1"})
+    assert answer.status_code == 202
+    assert 0.9 < time.monotonic() - started < 3
+
+
+def test_a_long_wait_is_cut(client: TestClient, finished: str) -> None:
+    answer = client.get(f"/v1/fits/{finished}", headers={"Prefer": "wait=99999"})
+    assert answer.headers["Preference-Applied"] == "wait=30"
+
+
+@pytest.mark.parametrize("preference", ["wait=soon", "wait", "wait=-1", "return=minimal"])
+def test_what_is_not_a_wait_is_not_applied(client: TestClient, fit_id: str, preference: str) -> None:
+    answer = client.get(f"/v1/fits/{fit_id}", headers={"Prefer": preference})
+    assert answer.status_code == 200
+    assert "Preference-Applied" not in answer.headers
+
+
+def test_get_can_wait_too(client: TestClient, fit_id: str, finish: Callable[..., Any]) -> None:
+    after(0.2, lambda: finish(fit_id))
+    answer = client.get(f"/v1/fits/{fit_id}", headers=LATER)
+    assert answer.json()["status"] == "succeeded"
+
+
+def test_a_finished_fit_can_be_kept(client: TestClient, finished: str) -> None:
+    answer = client.get(f"/v1/fits/{finished}")
+    Fit.model_validate(answer.json())
+    assert answer.json()["links"]["summary"] == f"/v1/fits/{finished}/summary"
+    assert "max-age" in answer.headers["Cache-Control"]
+    tag = answer.headers["ETag"]
+    assert tag.startswith('"')
+    for condition in (tag, f'"other", W/{tag}', "*"):
+        again = client.get(f"/v1/fits/{finished}", headers={"If-None-Match": condition})
+        assert again.status_code == 304
+        assert again.content == b""
+        assert again.headers["ETag"] == tag
+    assert client.get(f"/v1/fits/{finished}", headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_a_fit_that_may_change_is_not_kept(client: TestClient, fit_id: str) -> None:
+    answer = client.get(f"/v1/fits/{fit_id}")
+    assert "ETag" not in answer.headers
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_failed_fit_says_why(client: TestClient, store: MemoryStore, fit_id: str) -> None:
+    claim = store.claim(fit_id, "test", 60.0)
+    assert claim is not None
+    issue = {"code": "no-variation", "message": "y does not vary.", "column": "y"}
+    store.fail(claim, Failure("invalid-model", "Invalid model", "The data will not do.", (issue,)))
+    fit = Fit.model_validate(client.get(f"/v1/fits/{fit_id}").json())
+    assert fit.failure is not None
+    assert (fit.failure.type, fit.failure.status) == ("/problems/invalid-model", 422)
+    assert fit.failure.errors[0].column == "y"
+    for path in ("summary", "groups/g"):
+        answer = client.get(f"/v1/fits/{fit_id}/{path}")
+        assert answer.status_code == 409
+        assert Problem.model_validate(answer.json()).type == "/problems/fit-failed"
+
+
+def test_pages_of_fits_are_complete_and_newest_first(client: TestClient) -> None:
+    ids = [client.post("/v1/fits", json={**REQUEST, "sampler": {"seed": s}}).json()["id"] for s in range(5)]
+    seen, address = [], "/v1/fits?limit=2"
+    while address:
+        answer = client.get(address)
+        seen += [fit.id for fit in FitList.model_validate(answer.json()).items]
+        address = answer.links["next"]["url"] if "next" in answer.links else ""
+    assert seen == ids[::-1]
+
+
+def test_fits_are_listed_by_status(client: TestClient, finished: str) -> None:
+    assert [fit["id"] for fit in client.get("/v1/fits?status=succeeded").json()["items"]] == [finished]
+    assert client.get("/v1/fits?status=queued").json() == {"items": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=101", "limit=x", "status=lost", "colour=red", "limit=2&limit=3", "cursor=nonsense"],
+)
+def test_a_bad_list_query_is_refused(client: TestClient, query: str) -> None:
+    answer = client.get(f"/v1/fits?{query}")
+    assert answer.status_code == 422
+    assert Problem.model_validate(answer.json()).type in {
+        "/problems/invalid-parameter",
+        "/problems/invalid-cursor",
+    }
+
+
+def test_a_queued_fit_is_cancelled_at_once(client: TestClient, fit_id: str) -> None:
+    answer = client.post(f"/v1/fits/{fit_id}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    assert client.post(f"/v1/fits/{fit_id}/cancel").status_code == 200
+    refusal = client.get(f"/v1/fits/{fit_id}/summary")
+    assert (refusal.status_code, refusal.json()["type"]) == (409, "/problems/fit-cancelled")
+
+
+def test_a_running_fit_is_asked_to_stop(client: TestClient, store: MemoryStore, fit_id: str) -> None:
+    assert store.claim(fit_id, "test", 60.0) is not None
+    answer = client.post(f"/v1/fits/{fit_id}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancelling")
+
+
+def test_a_deleted_fit_is_gone(client: TestClient, finished: str) -> None:
+    client.get(f"/v1/fits/{finished}/summary")
+    assert client.delete(f"/v1/fits/{finished}").status_code == 204
+    for answer in (
+        client.get(f"/v1/fits/{finished}"),
+        client.get(f"/v1/fits/{finished}/summary"),
+        client.delete(f"/v1/fits/{finished}"),
+    ):
+        assert (answer.status_code, answer.json()["type"]) == (410, "/problems/fit-gone")
+    assert client.post("/v1/fits", json=REQUEST).status_code == 202
+
+
+@pytest.mark.parametrize("fit", ["fit_" + "a" * 26, "fit_x", "..%2F..%2Fetc", "%00", "%ED%A0%80", "{fit}"])
+def test_an_unknown_fit_is_not_found(client: TestClient, fit: str) -> None:
+    for answer in (client.get(f"/v1/fits/{fit}"), client.post(f"/v1/fits/{fit}/cancel")):
+        assert answer.status_code == 404
+        Problem.model_validate(answer.json())
+
+
+def test_another_tenants_fit_is_not_found(client: TestClient, store: MemoryStore, fit_id: str) -> None:
+    other = "fit_" + "b" * 26
+    found = store.get(fit_id)
+    assert found is not None
+    store.create(replace(found, id=other, tenant="someone"), b"")
+    assert client.get(f"/v1/fits/{other}").json()["type"] == "/problems/fit-not-found"
+    assert client.delete(f"/v1/fits/{other}").status_code == 404
+    assert other not in client.get("/v1/fits").text
+
+
+def test_a_fit_whose_message_is_lost_is_accepted(client: TestClient, app: Any) -> None:
+    def unreachable(fit_id: str, queue: str) -> None:
+        raise StoreUnavailable("no broker")
+
+    app.state.services.enqueue = unreachable
+    assert client.post("/v1/fits", json=REQUEST).status_code == 202
