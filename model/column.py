@@ -14,8 +14,8 @@ Kind = Literal["number", "integer", "boolean", "text"]
 EXACT_FLOAT = 2**53  # up to here every integer is a float64
 
 
-class ColumnProblem(Exception):
-    """What is wrong with a column: a predicate that follows the column's name, and the first row concerned."""
+class ColumnError(Exception):
+    """What is wrong with a column: a predicate to follow the column's name, and the first row concerned."""
 
     def __init__(self, code: str, predicate: str, row: int = 0) -> None:
         super().__init__(predicate)
@@ -101,7 +101,7 @@ class Column:
 
 
 def read_column(values: Sequence[object] | NDArray[Any]) -> Column:
-    """Type a column from its values; raises ColumnProblem for mixed types, NaN, Inf, or integers beyond 64 bits."""
+    """Type a column from its values; raises ColumnError for mixed types, NaN, Inf, big integers."""
     if isinstance(values, np.ndarray):
         return _from_array(values)
     kinds = set(map(type, values))
@@ -124,7 +124,7 @@ def read_column(values: Sequence[object] | NDArray[Any]) -> Column:
         except OverflowError:
             row = next(i for i, v in enumerate(values) if isinstance(v, int) and not -(2**63) <= v < 2**63)
             message = f"holds an integer beyond 64 bits (row {row})."
-            raise ColumnProblem("integer-out-of-range", message, row) from None
+            raise ColumnError("integer-out-of-range", message, row) from None
     if kinds == {float} or kinds == {int, float}:
         return _number(_filled(values, missing, 0.0), missing, mixed=int in kinds)
     raise _mixed(values)
@@ -139,7 +139,7 @@ def _number(values: list[Any], missing: NDArray[np.bool_] | None, *, mixed: bool
         for row, value in enumerate(values):
             if isinstance(value, int) and abs(value) > EXACT_FLOAT:
                 message = f"mixes decimals with an integer that they cannot hold exactly (row {row})."
-                raise ColumnProblem("mixed-types", message, row)
+                raise ColumnError("mixed-types", message, row)
     array = np.array(values, dtype=np.float64)
     _check_finite(array)
     return Column("number", array, missing)
@@ -148,8 +148,8 @@ def _number(values: list[Any], missing: NDArray[np.bool_] | None, *, mixed: bool
 def _check_finite(array: NDArray[np.float64]) -> None:
     bad = np.flatnonzero(~np.isfinite(array))
     if bad.size:
-        message = f"holds NaN or infinity in {bad.size} of its rows (first: row {bad[0]}); write null for a missing value."
-        raise ColumnProblem("not-finite", message, int(bad[0]))
+        message = f"holds NaN or infinity in {bad.size} rows (first: row {bad[0]}); null is a missing value."
+        raise ColumnError("not-finite", message, int(bad[0]))
 
 
 def _text(values: Sequence[Any], missing: NDArray[np.bool_] | None) -> Column:
@@ -157,7 +157,7 @@ def _text(values: Sequence[Any], missing: NDArray[np.bool_] | None) -> Column:
     try:
         "".join(dictionary).encode()
     except UnicodeEncodeError:
-        raise ColumnProblem(
+        raise ColumnError(
             "invalid-text", "holds text that is not valid Unicode (a lone surrogate)."
         ) from None
     codes: dict[str | None, int] = {string: code for code, string in enumerate(dictionary)}
@@ -173,7 +173,7 @@ def _from_array(values: NDArray[Any]) -> Column:
         missing = mask if mask.any() else None
         values = values.filled("" if values.dtype.kind in "UT" else 0)
     if values.ndim != 1:
-        raise ColumnProblem("mixed-types", "is not one-dimensional.")
+        raise ColumnError("mixed-types", "is not one-dimensional.")
     match values.dtype.kind:
         case "f":
             array = values.astype(np.float64)
@@ -184,7 +184,7 @@ def _from_array(values: NDArray[Any]) -> Column:
         case "u":
             if values.size and int(values.max()) >= 2**63:
                 row = int(values.argmax())
-                raise ColumnProblem(
+                raise ColumnError(
                     "integer-out-of-range", f"holds an integer beyond 64 bits (row {row}).", row
                 )
             return Column("integer", values.astype(np.int64), missing)
@@ -196,7 +196,7 @@ def _from_array(values: NDArray[Any]) -> Column:
     return read_column(cells)
 
 
-def _mixed(values: Sequence[object]) -> ColumnProblem:
+def _mixed(values: Sequence[object]) -> ColumnError:
     words = {bool: "boolean", int: "number", float: "number", str: "text"}
     seen: dict[str, int] = {}
     for row, value in enumerate(values):
@@ -204,7 +204,7 @@ def _mixed(values: Sequence[object]) -> ColumnProblem:
             word = words.get(type(value))
             if word is None:
                 message = f"holds something that is neither number, text nor boolean (row {row})."
-                return ColumnProblem("mixed-types", message, row)
+                return ColumnError("mixed-types", message, row)
             seen.setdefault(word, row)
     (first, _), (second, row) = list(seen.items())[:2]
-    return ColumnProblem("mixed-types", f"mixes {first} with {second} (row {row}).", row)
+    return ColumnError("mixed-types", f"mixes {first} with {second} (row {row}).", row)

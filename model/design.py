@@ -1,13 +1,15 @@
 """The arrays of a mixed model: what the samplers and the predictions compute with.
 
-Dims: `row`, `coef` (columns of X, or of one factor's Z), `level`. There is never a dense Z: a row's group-level
-covariates are `z[row]` and the coefficients they multiply are found by `index[row]`.
+Dims: `row`, `coef` (columns of X, or of one factor's Z), `level`. There is never a dense Z: a row's
+group-level covariates are `z[row]` and the coefficients they multiply are found by `index[row]`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from model.errors import Notice
 
 Float = NDArray[np.float64]
 Level = tuple[str | int | bool, ...]
@@ -18,9 +20,9 @@ Level = tuple[str | int | bool, ...]
 class FactorDesign:
     """The rows of one grouping factor.
 
-    `blocks` partitions `range(len(coefficients))`: coefficients in one block are correlated, blocks are independent
-    (`(1 + x | g)` is `((0, 1),)`, `(1 + x || g)` is `((0,), (1,))`).
-    `index[row]` is the row's level; `len(levels) + j` is `new_levels[j]` (only in rows to be predicted), -1 is no known group.
+    `blocks` partitions `range(len(coefficients))`: coefficients in one block are correlated, blocks are
+    independent (`(1 + x | g)` is `((0, 1),)`, `(1 + x || g)` is `((0,), (1,))`). `index[row]` is the row's
+    level; in rows to be predicted `len(levels) + j` is `new_levels[j]`, and -1 is no known group.
     """
 
     name: str
@@ -37,8 +39,9 @@ class FactorDesign:
 class Design:
     """One data set as arrays.
 
-    `x` has the intercept as its first column when `intercept` is true. `y`, `weights`, `standard_error` (of `se()`) and
-    `trials` are None where the formula has none or where rows are to be predicted. Of `cbind(s, f)` y is s and trials s + f.
+    `x` has the intercept as its first column when `intercept` is true. `y`, `weights`, `standard_error` (of
+    `se()`) and `trials` are None where the formula has none or where rows are to be predicted. Of `cbind(s, f)`
+    y is s and trials s + f. `notices` say where a basis is extrapolated.
     """
 
     x: Float  # (row, coef)
@@ -50,6 +53,7 @@ class Design:
     weights: Float | None = None
     standard_error: Float | None = None
     trials: Float | None = None
+    notices: tuple[Notice, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -1,6 +1,6 @@
 """Typed columns of data: what a user sent, checked once and frozen.
 
-A column is of numbers, integers (exact to 64 bits), booleans or text, each with an optional mask of missing cells.
+A column holds numbers, integers (exact to 64 bits), booleans or text; any cell may be missing.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from model.column import Column, ColumnProblem, read_column
+from model.column import Column, ColumnError, read_column
 from model.errors import InvalidModel, Issue
 
 
@@ -48,7 +48,7 @@ class Table:
                 issues.append(Issue("unequal-lengths", message, pointer, column=name))
             try:
                 read[name] = read_column(values)
-            except ColumnProblem as problem:
+            except ColumnError as problem:
                 message = f"Column {name!r} {problem}"
                 issues.append(Issue(problem.code, message, pointer, column=name))
         if issues:
@@ -71,7 +71,7 @@ class Table:
         for name in names:
             try:
                 read[name] = read_column([record.get(name) for record in records])
-            except ColumnProblem as problem:
+            except ColumnError as problem:
                 pointer = f"/data/records/{problem.row}/{escape_pointer(name)}"
                 issues.append(Issue(problem.code, f"Column {name!r} {problem}", pointer, column=name))
         if issues:
@@ -129,7 +129,7 @@ class Table:
         return cls(columns, meta["rows"], meta["layout"])
 
     def digest(self) -> dict[str, str]:
-        """SHA-256 (hex) of every column's values; columns with equal values have equal digests, 1 and 1.0 alike."""
+        """SHA-256 (hex) of every column's values: equal values have equal digests, 1 and 1.0 alike."""
         return {
             name: hashlib.sha256(b"\0".join(column.canonical())).hexdigest()
             for name, column in self.columns.items()

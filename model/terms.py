@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from model import limits
 from model.errors import FormulaError, Issue, Notice
-from model.syntax import Bar, Call, Chain, Dot, Name, Negation, Node, Number, Power, label, walk
+from model.syntax import Bar, Call, Chain, Dot, Name, Negation, Node, Number, Power, column_names, label, walk
 from model.tokens import problem
 
 Masks = dict[int, None]
@@ -67,6 +67,24 @@ class Structure:
     offsets: tuple[Node, ...]
     groupings: tuple[Grouping, ...]
     notices: tuple[Notice, ...]
+
+    @property
+    def variables(self) -> tuple[Node, ...]:
+        """The variables of all terms, each once."""
+        everything = [self.population, *(bar.terms for grouping in self.groupings for bar in grouping.bars)]
+        found = (variable for terms in everything for term in terms.terms for variable in term.variables)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def predictor_names(self) -> frozenset[str]:
+        """The columns that terms and offsets are made of."""
+        nodes = (*self.variables, *self.offsets)
+        return frozenset(name for node in nodes for name in column_names(node))
+
+    @property
+    def group_names(self) -> frozenset[str]:
+        """The columns of the grouping factors."""
+        return frozenset(name for grouping in self.groupings for name in grouping.columns)
 
 
 def expand(right: Node, text: str, response: Node) -> Structure:

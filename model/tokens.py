@@ -13,10 +13,21 @@ from model.syntax import continues_name, starts_name
 TokenKind = Literal["name", "quoted", "number", "text", "operator", "end"]
 OPERATORS = ("**", "||", "%in%", *"+-*/^:~|(),=")
 LOOKALIKES = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "∼": "~", "～": "~", "˜": "~", "∣": "|", "｜": "|", "ǀ": "|", 
-    "＋": "+",    "∗": "*", "×": "*", "⋅": "*", "·": "*", "＊": "*", "÷": "/", "∕": "/", "⁄": "/", "／": "/", "（": "(", "）": ")",
-        "，": ",", "：": ":", "∶": ":", "＾": "^", "＝": "=", "‘": "`", "’": "`", "“": '"', "”": '"',
-}  # fmt: skip
+    **dict.fromkeys("−–—‐", "-"),
+    **dict.fromkeys("∼～˜", "~"),
+    **dict.fromkeys("∣｜ǀ", "|"),
+    **dict.fromkeys("∗×⋅·＊", "*"),
+    **dict.fromkeys("÷∕⁄／", "/"),
+    **dict.fromkeys("：∶", ":"),
+    **dict.fromkeys("‘’", "`"),
+    **dict.fromkeys("“”", '"'),
+    "＋": "+",
+    "＾": "^",
+    "（": "(",
+    "）": ")",
+    "，": ",",
+    "＝": "=",
+}
 HINTS = {
     ">": "comparisons are not part of a formula; make the column beforehand",
     "<": "comparisons are not part of a formula; make the column beforehand",

@@ -1,0 +1,166 @@
+"""What was learnt from the training data: all that is needed to encode any data in the same way.
+
+An `Encoding` is plain JSON and needs no training row again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.bases import Basis
+from model.column import Kind
+from model.design import Level
+from model.errors import Notice
+from model.formula import Formula, parse
+from model.grouping import Factor, make_factor
+from model.levels import Value
+from model.matrix import Matrix
+from model.syntax import Call, walk
+from model.terms import Structure
+from model.variables import Variables
+
+Missing = Literal["error", "drop"]
+Aliased = Literal["error", "drop"]
+VERSION = 1
+parse_once = lru_cache(maxsize=256)(parse)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnNeed:
+    """A column that a prediction needs; `levels` where it is categorical and where the fit knows them all."""
+
+    name: str
+    kind: Kind
+    levels: tuple[Value, ...] | None
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A formula together with what its variables and grouping factors have learnt from `rows` complete rows.
+
+    `dropped` are the numbers of the rows left out for missing values, `aliased` the columns of X left out as
+    linear combinations of others; `x_means` (coef,) are the means of X's columns over the rows used.
+    """
+
+    formula: str
+    kinds: Mapping[str, Kind]
+    variables: Variables
+    levels: tuple[tuple[Level, ...], ...]
+    rows: int
+    x_means: tuple[float, ...]
+    dropped: tuple[int, ...] = ()
+    aliased: tuple[str, ...] = ()
+    warnings: tuple[Notice, ...] = ()
+    missing: Missing = "error"
+
+    @cached_property
+    def parsed(self) -> Formula:
+        """The formula's tree."""
+        return parse_once(self.formula)
+
+    @property
+    def structure(self) -> Structure:
+        """The formula's terms, offsets and grouping factors."""
+        return self.parsed.structure
+
+    @property
+    def response(self) -> str:
+        """The text of the response's expression."""
+        return str(self.parsed.response.value)
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """The recipe for X, before aliased columns are left out."""
+        return Matrix(self.structure.population, self.variables)
+
+    @cached_property
+    def kept(self) -> NDArray[np.int64] | None:
+        """The columns of X that are not aliased, or None for all."""
+        if not self.aliased:
+            return None
+        return np.array([c for c, name in enumerate(self.matrix.names) if name not in self.aliased])
+
+    @cached_property
+    def coefficients(self) -> tuple[str, ...]:
+        """The names of X's columns."""
+        return tuple(name for name in self.matrix.names if name not in self.aliased)
+
+    @property
+    def intercept(self) -> bool:
+        """Whether X has an intercept, its first column."""
+        return self.structure.population.intercept
+
+    @cached_property
+    def factors(self) -> tuple[Factor, ...]:
+        """The grouping factors."""
+        return tuple(
+            make_factor(grouping, self.variables, levels)
+            for grouping, levels in zip(self.structure.groupings, self.levels, strict=True)
+        )
+
+    @cached_property
+    def bases(self) -> tuple[tuple[Call, Basis], ...]:
+        """The polynomials and splines of the terms."""
+        nodes = (below for variable in self.structure.variables for below in walk(variable))
+        calls = dict.fromkeys(node for node in nodes if isinstance(node, Call))
+        memory = self.variables.memory
+        return tuple((call, basis) for call in calls if isinstance(basis := memory.get(str(call)), Basis))
+
+    @cached_property
+    def columns(self) -> tuple[ColumnNeed, ...]:
+        """The columns that a prediction needs."""
+        known: dict[str, tuple[Value, ...]] = {}
+        for factor in self.factors:
+            if len(factor.columns) == 1:
+                known[factor.columns[0]] = tuple(level[0] for level in factor.levels)
+        known.update((c.column, c.levels) for c in self.variables.categoricals.values())
+        names = self.structure.predictor_names | self.structure.group_names
+        return tuple(
+            ColumnNeed(name, kind, known.get(name)) for name, kind in self.kinds.items() if name in names
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain JSON; a factor of one column has its levels as a flat list."""
+        return {
+            "version": VERSION,
+            "formula": self.formula,
+            "kinds": dict(self.kinds),
+            "variables": self.variables.to_json(),
+            "levels": [
+                [level[0] for level in levels] if len(g.columns) == 1 else list(map(list, levels))
+                for g, levels in zip(self.structure.groupings, self.levels, strict=True)
+            ],
+            "rows": self.rows,
+            "x_means": list(self.x_means),
+            "dropped": list(self.dropped),
+            "aliased": list(self.aliased),
+            "warnings": [asdict(notice) for notice in self.warnings],
+            "missing": self.missing,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Encoding":
+        """The inverse of `to_json`."""
+        groupings = parse_once(document["formula"]).structure.groupings
+        return cls(
+            document["formula"],
+            dict(document["kinds"]),
+            Variables.from_json(document["variables"]),
+            tuple(
+                tuple((level,) if len(g.columns) == 1 else tuple(level) for level in levels)
+                for g, levels in zip(groupings, document["levels"], strict=True)
+            ),
+            document["rows"],
+            tuple(document["x_means"]),
+            tuple(document["dropped"]),
+            tuple(document["aliased"]),
+            tuple(
+                Notice(**{**notice, "parameters": tuple(notice["parameters"])})
+                for notice in document["warnings"]
+            ),
+            document["missing"],
+        )
