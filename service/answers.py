@@ -101,6 +101,22 @@ class FitList(Answer):
     next_cursor: str | None
 
 
+class EventAnswer(Answer):
+    """One entry of a fit's history."""
+
+    id: str
+    kind: Literal["status", "progress"]
+    at: str
+    status: FitStatus
+    progress: ProgressAnswer | None
+
+
+class EventList(Answer):
+    """The history of a fit so far."""
+
+    items: list[EventAnswer]
+
+
 class Estimate(Answer):
     """A posterior quantity; what cannot be computed is null."""
 

@@ -7,12 +7,14 @@ from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from service import estimates, fits, formulas, health, predictions, problems
+from service import estimates, events, fits, formulas, health, predictions, problems
 from service.deps import Enqueue, Services, accepts_json, only_known_parameters
+from service.draining import told_of_signals
 from service.middleware import LastResort, RequestLog
 from service.openapi import describe
 from service.posteriors import Posteriors
 from service.settings import ServiceSettings
+from service.watching import Watch
 from store.base import Store
 from store.jobs import Jobs
 from store.redis import RedisStore
@@ -28,12 +30,15 @@ def create_app(
     settings = settings or ServiceSettings()
     store = store or RedisStore(StoreSettings())
     enqueue = enqueue or Jobs(StoreSettings()).enqueue
-    services = Services(settings, store, enqueue, Posteriors(store, settings.posterior_cache_bytes))
+    posteriors = Posteriors(store, settings.posterior_cache_bytes)
+    services = Services(settings, store, enqueue, posteriors, Watch(store))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        services.draining = True
+        with told_of_signals(services.drain):
+            async with services.watch.running():
+                yield
+        services.drain()
 
     app = FastAPI(
         title="ranef",
@@ -60,5 +65,6 @@ def create_app(
     problems.install(app)
     for resource in (fits, estimates, predictions, formulas, health):
         app.include_router(resource.router, dependencies=[Depends(accepts_json)])
+    app.include_router(events.router)
     describe(app)
     return app

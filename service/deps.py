@@ -3,6 +3,7 @@
 The body is read with care: no more than the limit is ever kept, and nobody is waited for without end.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -15,8 +16,10 @@ from starlette.requests import Request
 from service.posteriors import Posteriors
 from service.problems import Refusal
 from service.settings import ServiceSettings
+from service.watching import Watch
 from store.base import Store
 
+_QUALITY = re.compile(r"[01](\.\d{0,3})?")
 Enqueue = Callable[[str, str], None]
 """`enqueue(fit_id, queue)`: put a fit's id into a queue."""
 
@@ -29,7 +32,12 @@ class Services:
     store: Store
     enqueue: Enqueue
     posteriors: Posteriors
+    watch: Watch
     draining: bool = False
+
+    def drain(self) -> None:
+        """Let streams and waits end: the process is to stop."""
+        self.draining = True
 
 
 def services(request: Request) -> Services:
@@ -63,14 +71,33 @@ def only_known_parameters(request: Request) -> None:
         raise RequestValidationError(errors)
 
 
+def accepted_media_type(request: Request, *offered: str) -> str:
+    """Choose what the client likes best of what is offered, the first of equals (RFC 9110, 12.5.1)."""
+    best, choice = 0.0, None
+    preferences = _preferences(request.headers.get("accept") or "*/*")
+    for media_type in offered:
+        kind = media_type.partition("/")[0]
+        patterns = (media_type, f"{kind}/*", "*/*")
+        quality = next((preferences[pattern] for pattern in patterns if pattern in preferences), 0.0)
+        if quality > best:
+            best, choice = quality, media_type
+    if choice is None:
+        raise Refusal("not-acceptable", f"This resource is {' or '.join(offered)}.")
+    return choice
+
+
+def _preferences(accept: str) -> dict[str, float]:
+    preferences: dict[str, float] = {}
+    for entry in accept.lower().split(","):
+        media_type, *parameters = (part.strip() for part in entry.split(";"))
+        quality = next((value[2:] for value in parameters if value.startswith("q=")), "1")
+        preferences[media_type] = float(quality) if _QUALITY.fullmatch(quality) else 0.0
+    return preferences
+
+
 def accepts_json(request: Request) -> None:
     """Refuse a request whose `Accept` rules out JSON."""
-    accepted = request.headers.get("accept", "*/*")
-    for entry in accepted.split(","):
-        media_type, *parameters = (part.strip().lower() for part in entry.split(";"))
-        if media_type in {"application/json", "application/*", "*/*", ""} and "q=0" not in parameters:
-            return
-    raise Refusal("not-acceptable", "This resource is application/json.")
+    accepted_media_type(request, "application/json")
 
 
 async def json_body(request: Request, here: Here) -> bytes:

@@ -37,6 +37,7 @@ def answers(
     headers: Iterable[str] = (),
     body: bool = False,
     conditional: bool = False,
+    stream: str | None = None,
 ) -> Responses:
     """Document the answers of an operation: its successes, and problems by their codes."""
     responses: Responses = {}
@@ -47,6 +48,8 @@ def answers(
         }
         if model is not None:
             responses[status]["model"] = model
+            if stream is not None:
+                responses[status]["content"] = {stream: {"schema": {"type": "string"}}}
     if conditional:
         responses[304] = {
             "description": "The client has this answer already.",

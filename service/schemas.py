@@ -10,7 +10,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    FailFast,
     Field,
     WithJsonSchema,
     model_validator,
@@ -100,7 +99,7 @@ class Data(Strict):
 
     columns: dict[str, list[Cell]] | None = None
     """Values by column name; the quickest form."""
-    records: Annotated[list[dict[str, Cell]], FailFast()] | None = None
+    records: list[dict[str, Cell]] | None = Field(default=None, fail_fast=True)
     """One object for each row; a key that is not there is a missing value."""
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from service.deps import Services
 from store.records import FitRecord
 
 _WAIT = re.compile(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*", re.IGNORECASE)
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.2
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.5
 
 
 def preferred_wait(request: Request, cap: int) -> int | None:
@@ -27,10 +27,15 @@ def preference_headers(wait: int | None) -> dict[str, str]:
 
 async def until_ended(here: Services, record: FitRecord, wait: int | None) -> FitRecord:
     """Give the fit as it is when it has ended, or when `wait` seconds are over, or the service is to stop."""
+    if not wait or record.status.terminal:
+        return record
     pause = _FIRST_PAUSE
-    with anyio.move_on_after(wait or 0):
+    with here.watch.on(record.id) as happened, anyio.move_on_after(wait):
         while not record.status.terminal and not here.draining:
-            await anyio.sleep(pause)
+            # Most fits take milliseconds, so at first it pays to look often.
+            with anyio.move_on_after(pause):
+                await happened.wait()
+            happened.clear()
             pause = min(pause * 1.5, _LONGEST_PAUSE)
             found = await run_sync(here.store.get, record.id)
             record = found or record

@@ -1,0 +1,88 @@
+"""The history of a fit: as a stream of Server-Sent Events while it is made, or as a list."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Header
+from fastapi.sse import format_sse_event
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from service.answers import EventList
+from service.caching import fresh, to_json
+from service.deps import Here, Services, Tenant, accepted_media_type
+from service.documentation import answers
+from service.lookup import find
+from service.views import event_view
+from store.base import StoreUnavailable
+from store.records import FitRecord
+
+router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["fits"])
+
+EVENT_STREAM = "text/event-stream"
+KEEP_ALIVE_SECONDS = 15.0
+# How soon a stream notices that the service is to stop.
+_PATIENCE = 0.5
+
+
+@router.get(
+    "/events",
+    operation_id="listEvents",
+    summary="Follow a fit",
+    responses=answers(
+        (200, "Status and progress, in order.", EventList),
+        problems=("fit-not-found", "fit-gone", "store-unavailable"),
+        stream=EVENT_STREAM,
+    ),
+)
+async def list_events(
+    request: Request,
+    here: Here,
+    tenant: Tenant,
+    fit_id: str,
+    last_event_id: Annotated[str | None, Header(max_length=64, description="Only what came after.")] = None,
+) -> Response:
+    """Follow a fit as `text/event-stream` until it has ended, or list what has happened so far as JSON.
+
+    `Last-Event-ID` resumes after the event of that id.
+    """
+    wanted = accepted_media_type(request, "application/json", EVENT_STREAM)
+    record = await run_sync(find, here, tenant, fit_id)
+    if wanted == EVENT_STREAM:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(
+            _stream(here, record, last_event_id), media_type=EVENT_STREAM, headers=headers
+        )
+    events = await run_sync(here.store.events, fit_id, last_event_id)
+    return fresh({"items": [event_view(event) for event in events]})
+
+
+async def _stream(here: Services, record: FitRecord, after: str | None) -> AsyncIterator[bytes]:
+    silent = 0.0
+    with here.watch.on(record.id) as happened:
+        while not here.draining:
+            happened.clear()
+            try:
+                events = await run_sync(here.store.events, record.id, after)
+            except StoreUnavailable:
+                # The client comes back by itself, with the id of the last event it has.
+                return
+            for event in events:
+                after = event.id
+                silent = 0.0
+                yield format_sse_event(
+                    event=event.kind, id=event.id, data_str=to_json(event_view(event)).decode()
+                )
+                if event.status.terminal:
+                    return
+            if not events and silent >= KEEP_ALIVE_SECONDS:
+                if await run_sync(here.store.get, record.id) is None:
+                    return
+                silent = 0.0
+                yield format_sse_event(comment="still here")
+            try:
+                await asyncio.wait_for(happened.wait(), _PATIENCE)
+            except TimeoutError:
+                silent += _PATIENCE
