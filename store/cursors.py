@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 
 from store.base import InvalidCursor
 
@@ -16,6 +17,8 @@ def read_cursor(cursor: str) -> tuple[float, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         created_at, fit_id = text.split(" ")
-        return float(created_at), fit_id
+        if not math.isfinite(last := float(created_at)):
+            raise ValueError(created_at)
+        return last, fit_id
     except (ValueError, binascii.Error) as error:
         raise InvalidCursor("this cursor was not given by a list") from error

@@ -1,6 +1,6 @@
 """A worker with a sampler that only counts: a process like the real one, for the tests of what surrounds it.
 
-The payload says what happens: `{"seconds": 3}` takes so long in steps, `{"stuck": 60}` does not look up meanwhile.
+The payload says what happens: `{"seconds": 3}` takes so long in steps, `{"stuck": 60}` without looking up.
 """
 
 import os

@@ -1,0 +1,98 @@
+"""First answers to requests that may come again, kept by the client's key for a while.
+
+A key is reserved before the work is done, so that of two equal requests at once only one does it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, cast
+
+import redis
+
+from store.base import StoreUnavailable
+from store.settings import StoreSettings
+
+
+class Replies(Protocol):
+    """Answers by name; every method may raise StoreUnavailable."""
+
+    def reserve(self, name: str, value: bytes, ttl: float) -> bytes | None:
+        """Put a value under a name that has none for `ttl` seconds; gives what is there already, or None."""
+        ...
+
+    def keep(self, name: str, value: bytes, ttl: float) -> None:
+        """Put a value under a name for `ttl` seconds, whatever is there."""
+        ...
+
+    def drop(self, name: str) -> None:
+        """Forget a name."""
+        ...
+
+
+class MemoryReplies:
+    """Answers in the memory of one process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._values: dict[str, tuple[bytes, float]] = {}  # value, until
+        self._lock = threading.Lock()
+
+    def reserve(self, name: str, value: bytes, ttl: float) -> bytes | None:
+        """Put a value under a name that has none."""
+        with self._lock:
+            now = self._clock()
+            self._values = {key: kept for key, kept in self._values.items() if kept[1] > now}
+            if name in self._values:
+                return self._values[name][0]
+            self._values[name] = (value, now + ttl)
+            return None
+
+    def keep(self, name: str, value: bytes, ttl: float) -> None:
+        """Put a value under a name."""
+        with self._lock:
+            self._values[name] = (value, self._clock() + ttl)
+
+    def drop(self, name: str) -> None:
+        """Forget a name."""
+        with self._lock:
+            self._values.pop(name, None)
+
+
+class RedisReplies:
+    """Answers on the server that the settings name."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self._prefix = f"{settings.key_prefix}:reply"
+        self._redis = redis.Redis.from_url(
+            settings.redis_url,
+            socket_timeout=settings.socket_timeout,
+            socket_connect_timeout=settings.socket_timeout,
+            retry=None,
+        )
+
+    def reserve(self, name: str, value: bytes, ttl: float) -> bytes | None:
+        """Put a value under a name that has none."""
+        with _translated():
+            # One command, so that no other request comes between.
+            found = self._redis.set(f"{self._prefix}:{name}", value, px=int(ttl * 1000), nx=True, get=True)
+        return cast(bytes | None, found)
+
+    def keep(self, name: str, value: bytes, ttl: float) -> None:
+        """Put a value under a name."""
+        with _translated():
+            self._redis.set(f"{self._prefix}:{name}", value, px=int(ttl * 1000))
+
+    def drop(self, name: str) -> None:
+        """Forget a name."""
+        with _translated():
+            self._redis.delete(f"{self._prefix}:{name}")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (redis.RedisError, OSError) as error:
+        raise StoreUnavailable("the store does not answer") from error

@@ -1,0 +1,162 @@
+"""What only a real server can show: times to live, segments, a hung, full or absent server."""
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+
+from stack.valkey import Server, running
+from store.base import StoreFull, StoreUnavailable
+from store.records import Progress, WorkerState
+from store.redis import RedisStore
+from store.settings import StoreSettings
+from tests.store.conftest import Kit
+from tests.store.examples import FAILURE, RESULT, record
+
+
+def lives_for_ever(raw: redis.Redis) -> set[str]:
+    return {key.decode() for key in raw.scan_iter() if raw.pttl(key) == -1}
+
+
+def test_only_what_is_queued_or_running_has_no_time_to_live(raw: redis.Redis, redis_kit: Kit) -> None:
+    store = redis_kit.store
+    store.beat(WorkerState("one", warm=True, busy=False), 5.0)
+    store.lead("one", 5.0)
+    claims = {}
+    for name in ("fit_succeeds", "fit_fails", "fit_is_cancelled", "fit_is_deleted", "fit_dies"):
+        store.create(record(name), bytes(3000))
+        claims[name] = store.claim(name, "worker", 0.01)
+        store.progress(claims[name], Progress("sampling"))  # type: ignore[arg-type]
+    assert any("fit_dies" in key for key in lives_for_ever(raw))
+    store.finish(claims["fit_succeeds"], RESULT, {"posterior": bytes(3000)})  # type: ignore[arg-type]
+    store.fail(claims["fit_fails"], FAILURE)  # type: ignore[arg-type]
+    store.request_cancel("fit_is_cancelled")
+    store.cancelled(claims["fit_is_cancelled"], RESULT, {"posterior": bytes(3000)})  # type: ignore[arg-type]
+    store.delete("fit_is_deleted")
+    for _ in range(3):
+        time.sleep(0.02)
+        store.claim("fit_dies", "worker", 0.01)
+    assert lives_for_ever(raw) == set()
+    time.sleep(1.0)
+    store.create(record("fit_new"), b"")
+    left = {key.decode() for key in raw.scan_iter()}
+    assert not any("succeeds" in key or "dies" in key for key in left)
+
+
+def test_segments_of_an_upload_that_nobody_published_expire(
+    raw: redis.Redis, settings: StoreSettings
+) -> None:
+    store = RedisStore(settings.model_copy(update={"upload_ttl": 5.0}))
+    store.create(record(), b"")
+    old = store.claim("fit_a", "worker", 0.01)
+    time.sleep(0.02)
+    new = store.claim("fit_a", "other", 5.0)
+    assert old is not None
+    assert new is not None
+    before = set(raw.scan_iter())
+    assert not store.finish(old, RESULT, {"posterior": bytes(5000)})
+    assert set(raw.scan_iter()) == before
+    assert store.finish(new, RESULT, {"posterior": bytes(5000)})
+    segments = set(raw.scan_iter()) - before
+    assert sorted(raw.strlen(key) for key in segments if b"blob" in key) == [1000] * 5
+
+
+def test_a_lost_claim_publishes_nothing_however_many_try(settings: StoreSettings, raw: redis.Redis) -> None:
+    store = RedisStore(settings)
+    store.create(record(), b"")
+    claims = []
+    for _ in range(3):
+        claim = store.claim("fit_a", "worker", 0.001)
+        assert claim is not None
+        claims.append(claim)
+        time.sleep(0.005)
+    with ThreadPoolExecutor(3) as pool:
+        results = [replace(RESULT, method=str(i)) for i in range(3)]
+        published = list(pool.map(lambda i: store.finish(claims[i], results[i], {"p": b"%d" % i}), range(3)))
+    assert published == [False, False, True]
+    assert store.artifact("fit_a", "p") == b"2"
+
+
+def test_an_absent_server_is_said_to_be_unavailable_at_once(tmp_path: Path) -> None:
+    store = RedisStore(StoreSettings(redis_url=f"unix://{tmp_path}/none.sock"))
+    began = time.monotonic()
+    for call in (store.ping, lambda: store.get("fit_a"), lambda: store.create(record(), b"")):
+        with pytest.raises(StoreUnavailable):
+            call()
+    assert time.monotonic() - began < 0.5
+
+
+def test_a_hung_server_is_said_to_be_unavailable_within_three_seconds(
+    server: Server, raw: redis.Redis
+) -> None:
+    store = RedisStore(StoreSettings(redis_url=server.url))
+    store.ping()
+    process = int(raw.info("server")["process_id"])
+    os.kill(process, signal.SIGSTOP)
+    try:
+        for call in (lambda: store.get("fit_a"), lambda: store.create(record(), b""), store.workers):
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                call()
+            assert time.monotonic() - began < 3.0
+    finally:
+        os.kill(process, signal.SIGCONT)
+    deadline = time.monotonic() + 5.0
+    while True:
+        try:
+            store.ping()
+            break
+        except StoreUnavailable:
+            assert time.monotonic() < deadline
+
+
+def test_a_port_that_answers_nothing_is_said_to_be_unavailable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = RedisStore(StoreSettings(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0"))
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            store.get("fit_a")
+        assert time.monotonic() - began < 3.0
+
+
+def test_a_full_server_refuses_new_fits_and_still_looks_after_the_running(folder: Path) -> None:
+    server = Server.of(folder, max_memory="8mb")
+    with running(server), redis.Redis.from_url(server.url) as raw:
+        store = RedisStore(StoreSettings(redis_url=server.url))
+        store.create(record(), b"data")
+        claim = store.claim("fit_a", "worker", 5.0)
+        assert claim is not None
+        with contextlib.suppress(redis.exceptions.OutOfMemoryError):
+            for i in range(1000):
+                raw.set(f"filler:{i}", bytes(100_000), ex=100)
+        began = time.monotonic()
+        with pytest.raises(StoreFull) as refused:
+            store.create(record("fit_b"), b"data")
+        assert time.monotonic() - began < 0.2
+        assert refused.value.scope == "store"
+        assert store.renew(claim, 5.0).held
+        assert store.progress(claim, Progress("sampling", 0.5)).held
+        with pytest.raises(StoreFull):
+            store.finish(claim, RESULT, {"posterior": bytes(2_000_000)})
+        assert store.fail(claim, FAILURE)
+        assert raw.info("stats")["evicted_keys"] == 0
+
+
+def test_nothing_acknowledged_is_lost_with_the_server_killed(folder: Path) -> None:
+    server = Server.of(folder)
+    store = RedisStore(StoreSettings(redis_url=server.url))
+    with running(server) as process:
+        store.create(record(), b"data")
+        time.sleep(1.2)  # the log is written out each second
+        process.kill()
+        process.wait()
+    with running(server):
+        assert store.payload("fit_a") == b"data"
+        assert store.claim("fit_a", "worker", 5.0) is not None
