@@ -105,4 +105,6 @@ def _result(result: "FitResult", claim: Claim) -> Result:
 
 
 def _artifacts(result: "FitResult") -> dict[str, bytes]:
-    return {"posterior": pack(*result.posterior.to_parts()), "summary": orjson.dumps(result.summary)}
+    # In JSON a number is finite or null.
+    summary = orjson.dumps(result.summary, option=orjson.OPT_SERIALIZE_NUMPY)
+    return {"posterior": pack(*result.posterior.to_parts()), "summary": summary}
