@@ -3,16 +3,18 @@
 `learn` does every check that needs the data, so that a bad request fails before it costs anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 
 from model import checks, limits
-from model.design import Design, Level
+from model.bases import Learnt
+from model.design import Design, FactorDesign, Level
 from model.errors import InvalidModel, Issue, Notice
 from model.formula import Formula
-from model.functions import evaluate
+from model.functions import evaluate, learn_functions
 from model.grouping import learn_levels
 from model.identifiability import aliased_columns, constant_slopes
 from model.learnt import Aliased, ColumnNeed, Encoding, Missing
@@ -48,30 +50,37 @@ def learn(
     if not used.rows:
         raise InvalidModel(issues)
     issues += checks.wrong_levels(structure, used, levels)
-    others = (*response_nodes(formula.response), *structure.offsets)
-    variables, found = learn_variables(structure.variables, others, used, levels)
+    memory: dict[str, Learnt] = {}
+    for node in (*response_nodes(formula.response), *structure.offsets):
+        with _collecting(issues):
+            learn_functions(node, used, memory)
+            evaluate(node, used, memory)
+    variables, found = learn_variables(structure.variables, used, levels, memory)
     issues += found
     group_levels: list[tuple[Level, ...]] = []
     for grouping in structure.groupings:
-        try:
+        with _collecting(issues):
             group_levels.append(learn_levels(grouping, used, levels))
-        except InvalidModel as error:
-            issues += error.issues
+    if not issues:
+        with _collecting(issues):
+            encode_response(formula.response, used, variables)
     if issues:
         raise InvalidModel(issues)
-    kinds = {name: used[name].kind for name in used.names}
-    numbers = tuple(dropped.tolist())
     encoding = Encoding(
-        str(formula), kinds, variables, tuple(group_levels), used.rows, (), numbers, missing=missing
+        formula=str(formula),
+        kinds={name: used[name].kind for name in used.names},
+        variables=variables,
+        levels=tuple(group_levels),
+        rows=used.rows,
+        dropped=tuple(dropped.tolist()),
+        missing=missing,
     )
     if issues := _too_large(encoding):
         raise InvalidModel(issues)
     design = _design(encoding, used, response=True)
     names_x = encoding.matrix.names
     lost, notices = aliased_columns(design.x, names_x, encoding.intercept, aliased)
-    means = [
-        mean for name, mean in zip(names_x, design.x.mean(axis=0).tolist(), strict=True) if name not in lost
-    ]
+    means = zip(names_x, design.x.mean(axis=0).tolist(), strict=True)
     warnings = (
         *structure.notices,
         *_dropped_rows(encoding, table.rows),
@@ -79,7 +88,13 @@ def learn(
         *notices,
         *(notice for factor in design.factors for notice in constant_slopes(factor)),
     )
-    return replace(encoding, x_means=tuple(means), aliased=lost, warnings=warnings)
+    return replace(
+        encoding,
+        x_means=tuple(mean for name, mean in means if name not in lost),
+        singletons=tuple(factor.name for factor in design.factors if _all_alone(factor)),
+        aliased=lost,
+        warnings=warnings,
+    )
 
 
 def encode(encoding: Encoding, table: Table, *, response: bool = True) -> Design:
@@ -110,10 +125,8 @@ def encode(encoding: Encoding, table: Table, *, response: bool = True) -> Design
 def _design(encoding: Encoding, table: Table, *, response: bool) -> Design:
     issues: list[Issue] = []
     for variable in encoding.variables.categoricals.values():
-        try:
-            variable.codes(table[variable.column])
-        except InvalidModel as error:
-            issues += error.issues
+        with _collecting(issues):
+            variable.codes(table)
     if issues:
         raise InvalidModel(issues)
     x = encoding.matrix.build(table)
@@ -138,6 +151,15 @@ def _design(encoding: Encoding, table: Table, *, response: bool) -> Design:
     )
 
 
+@contextmanager
+def _collecting(issues: list[Issue]) -> Iterator[None]:
+    """Add the issues of an InvalidModel to others, each once, and go on."""
+    try:
+        yield
+    except InvalidModel as error:
+        issues.extend(issue for issue in error.issues if issue not in issues)
+
+
 def _extrapolation(encoding: Encoding, table: Table) -> list[Notice]:
     notices: list[Notice] = []
     for call, basis in encoding.bases:
@@ -147,6 +169,10 @@ def _extrapolation(encoding: Encoding, table: Table) -> list[Notice]:
             message = f"{call} is extrapolated in {outside} rows, outside {basis.low:g} to {basis.high:g}."
             notices.append(Notice("extrapolation", message))
     return notices
+
+
+def _all_alone(factor: FactorDesign) -> bool:
+    return bool(np.bincount(factor.index).max() == 1)
 
 
 def _too_large(encoding: Encoding) -> list[Issue]:
@@ -178,7 +204,7 @@ def _dropped_rows(encoding: Encoding, rows: int) -> list[Notice]:
         return []
     count = len(encoding.dropped)
     message = f"{count} of {rows} rows have missing values and are left out: {listing(encoding.dropped)}."
-    return [Notice("rows-dropped", message, "info")]
+    return [Notice("rows_dropped", message, "info")]
 
 
 def _unused_levels(encoding: Encoding, table: Table, levels: Mapping[str, Sequence[Value]]) -> list[Notice]:
@@ -187,5 +213,5 @@ def _unused_levels(encoding: Encoding, table: Table, levels: Mapping[str, Sequen
         present = set(distinct(table[name])[0])
         if unused := [value for value in levels.get(name, ()) if value not in present]:
             message = f"No row has these levels of {name!r}, which get no coefficient: {listing(unused)}."
-            notices.append(Notice("unused-levels", message, "info"))
+            notices.append(Notice("unused_levels", message, "info"))
     return notices

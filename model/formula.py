@@ -111,11 +111,15 @@ def parse(text: str) -> Formula:
     """Read a formula; raises FormulaError with every issue found, each with its position and a caret line."""
     reader = Reader(text)
     response, additions, right = reader.formula()
-    if reader.issues:
-        raise FormulaError(reader.issues)
+    issues = reader.issues
     formula = Formula(Response(response, additions), right, text)
-    # without data `.` is a variable like any other
-    _ = formula.structure
+    try:
+        # without data `.` is a variable like any other
+        _ = formula.structure
+    except FormulaError as error:
+        issues += error.issues
+    if issues:
+        raise FormulaError(issues)
     return formula
 
 

@@ -29,7 +29,7 @@ def aliased_columns(
         message = f"X has {x.shape[1]} columns and rank {x.shape[1] - len(found)}: {reasons}."
         raise InvalidModel(Issue("rank-deficient", message, "/formula"))
     message = f"{len(found)} columns of X are left out: {reasons}."
-    return lost, (Notice("rank-deficient", message, "warning", lost),)
+    return lost, (Notice("rank_deficient", message, "warning", lost),)
 
 
 def _reason(alias: Alias, names: Sequence[str]) -> str:
@@ -56,4 +56,4 @@ def constant_slopes(factor: FactorDesign) -> Iterator[Notice]:
                 f"{name} never varies within a level of {factor.name}, so that its slope there is unknown."
             )
             advice = f"Leave {name} out of the bar on {factor.name}; it can stand among the other terms."
-            yield Notice("constant-slope", message, "warning", (f"sd_{factor.name}__{name}",), advice)
+            yield Notice("constant_slope", message, "warning", (f"sd_{factor.name}__{name}",), advice)

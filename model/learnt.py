@@ -43,7 +43,8 @@ class Encoding:
     """A formula together with what its variables and grouping factors have learnt from `rows` complete rows.
 
     `dropped` are the numbers of the rows left out for missing values, `aliased` the columns of X left out as
-    linear combinations of others; `x_means` (coef,) are the means of X's columns over the rows used.
+    linear combinations of others; `x_means` (coef,) are the means of X's columns over the rows used;
+    `singletons` are the factors that have one row in every level.
     """
 
     formula: str
@@ -51,7 +52,8 @@ class Encoding:
     variables: Variables
     levels: tuple[tuple[Level, ...], ...]
     rows: int
-    x_means: tuple[float, ...]
+    x_means: tuple[float, ...] = ()
+    singletons: tuple[str, ...] = ()
     dropped: tuple[int, ...] = ()
     aliased: tuple[str, ...] = ()
     warnings: tuple[Notice, ...] = ()
@@ -136,6 +138,7 @@ class Encoding:
             ],
             "rows": self.rows,
             "x_means": list(self.x_means),
+            "singletons": list(self.singletons),
             "dropped": list(self.dropped),
             "aliased": list(self.aliased),
             "warnings": [asdict(notice) for notice in self.warnings],
@@ -147,20 +150,21 @@ class Encoding:
         """The inverse of `to_json`."""
         groupings = parse_once(document["formula"]).structure.groupings
         return cls(
-            document["formula"],
-            dict(document["kinds"]),
-            Variables.from_json(document["variables"]),
-            tuple(
+            formula=document["formula"],
+            kinds=dict(document["kinds"]),
+            variables=Variables.from_json(document["variables"]),
+            levels=tuple(
                 tuple((level,) if len(g.columns) == 1 else tuple(level) for level in levels)
                 for g, levels in zip(groupings, document["levels"], strict=True)
             ),
-            document["rows"],
-            tuple(document["x_means"]),
-            tuple(document["dropped"]),
-            tuple(document["aliased"]),
-            tuple(
+            rows=document["rows"],
+            x_means=tuple(document["x_means"]),
+            singletons=tuple(document["singletons"]),
+            dropped=tuple(document["dropped"]),
+            aliased=tuple(document["aliased"]),
+            warnings=tuple(
                 Notice(**{**notice, "parameters": tuple(notice["parameters"])})
                 for notice in document["warnings"]
             ),
-            document["missing"],
+            missing=document["missing"],
         )

@@ -23,8 +23,8 @@ class Alias:
 def aliased(x: Float, intercept: bool) -> tuple[Alias, ...]:
     """Find the aliased columns of x (row, coef); `intercept`: the first column is constant.
 
-    Columns are centered (where there is an intercept) and scaled first, so that neither a large mean nor a unit
-    of measurement looks like collinearity.
+    Columns are centered (where there is an intercept) and scaled first, so that neither a large mean nor a
+    unit of measurement looks like collinearity.
     """
     means = x.mean(axis=0) if intercept else np.zeros(x.shape[1])
     columns = x - means
@@ -36,7 +36,7 @@ def aliased(x: Float, intercept: bool) -> tuple[Alias, ...]:
     with np.errstate(divide="ignore", invalid="ignore"):
         tolerance = np.where(sizes > 0, np.maximum(TOLERANCE, 8 * noise / sizes), np.inf)
         columns = np.where(sizes > 0, columns / sizes, 0.0)
-    triangle: Float = np.linalg.qr(columns, mode="r")
+    triangle = np.asarray(np.linalg.qr(columns, mode="r"))
     return tuple(
         Alias(alias.column + intercept, tuple(c + intercept for c in alias.of))
         for alias in _sweep(triangle, tolerance)

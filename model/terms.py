@@ -106,8 +106,8 @@ def expand(right: Node, text: str, response: Node) -> Structure:
             entry[1].append((bar, effects))
     if len(expansion.bars) > limits.BARS:
         expansion.report(expansion.bars[-1], f"a formula has at most {limits.BARS} bars", "formula-too-large")
-    if any(node == response for node in walk(right)):
-        expansion.report(response, "the response is on both sides of ~")
+    if twice := next((node for node in walk(right) if node == response), None):
+        expansion.report(twice, "the response is on both sides of ~")
     if expansion.issues:
         raise FormulaError(expansion.issues)
     resolved = tuple(Grouping(columns, tuple(e for _, e in bars)) for columns, bars in groupings.values())
@@ -199,7 +199,7 @@ class _Expansion:
         gone = self.masks(node)
         if gone and not gone.keys() & masks.keys() and not self.issues:
             message = f"{node} is taken away from the formula, which does not contain it."
-            self.notices.append(Notice("nothing-removed", message, "info"))
+            self.notices.append(Notice("nothing_removed", message, "info"))
         for mask in gone:
             masks.pop(mask, None)
 
@@ -254,7 +254,7 @@ class _Expansion:
                 f"{node} outside I() is no power but the interaction of a term with itself, hence the term."
             )
             advice = f"Write I({node}) for the power."
-            self.notices.append(Notice("power-outside-i", message, "warning", advice=advice))
+            self.notices.append(Notice("power_outside_i", message, "warning", advice=advice))
         masks = base
         for _ in range(exponent - 1):
             larger = self.combine(":", masks, base, node)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from model import calls
 from model.bases import Affine, Learnt, learnt_from_json, learnt_to_json
-from model.column import Column
 from model.contrasts import contrast_matrix, contrast_names
 from model.errors import InvalidModel, Issue
 from model.functions import evaluate, learn_functions
@@ -50,9 +49,9 @@ class Categorical:
         labels = tuple(map(coefficient_label, self.levels))
         return labels if full else contrast_names(self.contrast, labels, self.baseline)
 
-    def codes(self, column: Column) -> NDArray[np.int64]:
+    def codes(self, table: Table) -> NDArray[np.int64]:
         """The level of each row: (row,). Raises InvalidModel for a value that is no level."""
-        values, index = distinct(column)
+        values, index = distinct(table[self.column])
         places = np.array([self.places.get(value, -1) for value in values], dtype=np.int64)
         if len(places) and places.min() < 0:
             unseen = [value for value, place in zip(values, places.tolist(), strict=True) if place < 0]
@@ -60,13 +59,15 @@ class Categorical:
                 f"Column {self.column!r} has values that the fit does not know: {listing(unseen)}."
                 f" Its levels are {listing(self.levels, 20)}."
             )
-            raise InvalidModel(Issue("unknown-level", message, column=self.column))
+            raise InvalidModel(
+                Issue("unknown-level", message, table.pointer(self.column), column=self.column)
+            )
         return places[index]
 
-    def values(self, full: bool, column: Column) -> Float:
+    def values(self, full: bool, table: Table) -> Float:
         """The columns (row, column)."""
         matrix = np.eye(len(self.levels)) if full else self.contrasts
-        return matrix[self.codes(column)]
+        return matrix[self.codes(table)]
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Variables:
     def values(self, node: Node, full: bool, table: Table) -> Float:
         """The columns of a variable: (row, column), or (row,) where it is one number."""
         if known := self.categoricals.get(str(node)):
-            return known.values(full, table[known.column])
+            return known.values(full, table)
         return evaluate(node, table, self.memory)
 
     def to_json(self) -> dict[str, Any]:
@@ -131,11 +132,10 @@ class Variables:
 
 
 def learn_variables(
-    nodes: Sequence[Node], others: Sequence[Node], table: Table, levels: Mapping[str, Sequence[Value]]
+    nodes: Sequence[Node], table: Table, levels: Mapping[str, Sequence[Value]], memory: dict[str, Learnt]
 ) -> tuple[Variables, list[Issue]]:
-    """Learn the variables of the terms and the other expressions (response, offsets); say what is wrong."""
+    """Learn the variables of the terms, beside what `memory` holds already, and say what is wrong."""
     categoricals: dict[str, Categorical] = {}
-    memory: dict[str, Learnt] = {}
     issues: list[Issue] = []
     for node in nodes:
         try:
@@ -145,12 +145,6 @@ def learn_variables(
                 _check_varies(node, evaluate(node, table, memory))
             else:
                 categoricals[str(node)] = _learn_categorical(node, column, table, levels.get(column))
-        except InvalidModel as error:
-            issues.extend(error.issues)
-    for node in others:
-        try:
-            learn_functions(node, table, memory)
-            evaluate(node, table, memory)
         except InvalidModel as error:
             issues.extend(error.issues)
     return Variables(categoricals, memory), issues
