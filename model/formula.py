@@ -19,8 +19,8 @@ from model.syntax import (
     Negation,
     Node,
     Power,
+    chain,
     column_names,
-    join,
     walk,
 )
 from model.terms import Structure, expand
@@ -85,7 +85,7 @@ class Formula:
         """The terms, offsets and grouping factors; raises FormulaError with every issue."""
         return expand(self.right, self.source, self.response.value)
 
-    def resolve(self, columns: Sequence[str]) -> "Formula":
+    def resolve(self, names: Sequence[str]) -> "Formula":
         """The formula with `.` replaced by the columns that are neither in the response nor grouping factors.
 
         Raises FormulaError where nothing is left for `.`, or what it makes of the formula cannot be.
@@ -94,15 +94,13 @@ class Formula:
             return self
         bars = [node for node in walk(self.right) if isinstance(node, Bar)]
         taken = {*self.response.names, *(name for bar in bars for name in column_names(bar.group))}
-        names = [name for name in columns if name not in taken]
-        if not names:
+        left = [Name(name) for name in names if name not in taken]
+        if not left:
             dot = next(node for node in walk(self.right) if isinstance(node, Dot))
             raise FormulaError(
                 problem(self.source, dot.position, "no column is left for .", "unknown-column")
             )
-        everything: Node = Name(names[0])
-        for name in names[1:]:
-            everything = join(everything, "+", Name(name))
+        everything = left[0] if len(left) == 1 else chain(left, ["+"] * (len(left) - 1))
         resolved = Formula(self.response, _substitute(self.right, everything))
         return Formula(resolved.response, resolved.right, str(resolved))
 
@@ -128,15 +126,17 @@ def _substitute(node: Node, everything: Node) -> Node:
         case Dot():
             return everything
         case Chain():
-            operands = [_substitute(operand, everything) for operand in node.operands]
-            result = operands[0]
-            for operator, operand in zip(node.operators, operands[1:], strict=True):
-                if operator == "+" and isinstance(operand, Chain) and set(operand.operators) == {"+"}:
-                    for summand in operand.operands:
-                        result = join(result, "+", summand)
+            operands = [_substitute(node.operands[0], everything)]
+            operators: list[str] = []
+            for operator, operand in zip(node.operators, node.operands[1:], strict=True):
+                summand = _substitute(operand, everything)
+                operators.append(operator)
+                if operator == "+" and isinstance(summand, Chain) and set(summand.operators) == {"+"}:
+                    operands.extend(summand.operands)
+                    operators.extend(summand.operators)
                 else:
-                    result = join(result, operator, operand)
-            return result
+                    operands.append(summand)
+            return chain(operands, operators)
         case Negation():
             return Negation(_substitute(node.operand, everything), node.position)
         case Power():

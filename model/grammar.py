@@ -4,6 +4,8 @@ Every token is consumed or the formula is refused. What is wrong with a call is 
 so that one reading finds as much as it can.
 """
 
+from collections.abc import Callable, Mapping
+
 from model import calls, limits
 from model.errors import FormulaError, Issue
 from model.syntax import (
@@ -19,11 +21,12 @@ from model.syntax import (
     Power,
     Text,
     Word,
-    join,
+    chain,
 )
 from model.tokens import Token, problem, tokenize
 
 ADDITIONS = ("trials", "weights", "se")
+ARITHMETIC = {operator: PRECEDENCE[operator] for operator in "+-*/"}
 
 
 class Reader:
@@ -94,17 +97,13 @@ class Reader:
 
     # Terms
 
-    def terms(self, level: int = 1) -> Node:
-        """Operands joined by the operators of formulas that bind at least as tightly as `level`."""
+    def terms(self) -> Node:
+        """Operands joined by the operators of formulas; a minus sign may precede the first."""
         start = self.token
-        if level == 1 and self.accept("-"):
-            left: Node = Negation(self.terms(2), start.position)
-        else:
-            left = self.operand()
-        while self.token.kind == "operator" and PRECEDENCE.get(self.token.text, 0) >= level:
-            operator = self.take().text
-            left = join(left, operator, self.terms(PRECEDENCE[operator] + 1))
-        return left
+        if not self.accept("-"):
+            return self.chained(self.operand, PRECEDENCE)
+        first = Negation(self.chained(self.operand, PRECEDENCE, 2), start.position)
+        return self.chained(self.operand, PRECEDENCE, first=first)
 
     def operand(self) -> Node:
         """One operand of a formula, with the power that may follow it."""
@@ -151,15 +150,9 @@ class Reader:
 
     # Arithmetic
 
-    def arithmetic(self, level: int = 1) -> Node:
+    def arithmetic(self) -> Node:
         """An expression of numbers and columns, as in I()."""
-        left = self.signed()
-        while self.token.text in ("+", "-", "*", "/") and self.token.kind == "operator":
-            if PRECEDENCE[self.token.text] < level:
-                break
-            operator = self.take().text
-            left = join(left, operator, self.arithmetic(PRECEDENCE[operator] + 1))
-        return left
+        return self.chained(self.signed, ARITHMETIC)
 
     def signed(self) -> Node:
         """An operand with its minus sign and its power; the sign binds less tightly than the power."""
@@ -239,6 +232,29 @@ class Reader:
             return Word(self.take().text, token.position)
         raise self.unexpected("a number, a word, or a string in quotes")
 
+    # Operators
+
+    def chained(
+        self,
+        operand: Callable[[], Node],
+        precedence: Mapping[str, int],
+        level: int = 1,
+        first: Node | None = None,
+    ) -> Node:
+        """Operands joined by left-associative operators that bind at least as tightly as `level`."""
+        left = operand() if first is None else first
+        while (binding := self.binding(precedence)) >= level:
+            operands, operators = [left], []
+            while self.binding(precedence) == binding:
+                operators.append(self.take().text)
+                operands.append(self.chained(operand, precedence, binding + 1))
+            left = chain(operands, operators)
+        return left
+
+    def binding(self, precedence: Mapping[str, int]) -> int:
+        """How tightly the operator at hand binds; 0: it is not one of these."""
+        return precedence.get(self.token.text, 0) if self.token.kind == "operator" else 0
+
     # Tokens
 
     @property
@@ -278,8 +294,10 @@ class Reader:
         self.depth -= 1
 
     def report(self, position: int, sentence: str, code: str = "formula-syntax") -> None:
-        """Note an issue and read on."""
+        """Note an issue and read on, unless there are too many."""
         self.issues.append(problem(self.text, position, sentence, code))
+        if len(self.issues) >= limits.FORMULA_ISSUES:
+            raise FormulaError(self.issues)
 
     def unexpected(self, expected: str) -> FormulaError:
         """The refusal of the token at hand."""

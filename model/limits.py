@@ -4,13 +4,15 @@ They bound time and memory before either is spent; every refusal names the limit
 """
 
 FORMULA_CHARACTERS = 4_000
+FORMULA_ISSUES = 50
+"""Issues after which the reading of a formula ends."""
 NESTING_DEPTH = 30
 TERMS = 500
 """Terms of one right-hand side after expansion."""
 TERM_VARIABLES = 7
 """Variables that one interaction may join."""
-EXPANSION_STEPS = 20_000
-"""Pairs of terms that the expansion of one right-hand side may form on its way."""
+EXPANSION_STEPS = 5_000
+"""Pairs of terms that the expansion of a formula may form on its way."""
 BARS = 50
 GROUP_COLUMNS = 8
 """Columns whose cells make one grouping factor."""

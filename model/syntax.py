@@ -4,7 +4,7 @@ Operators of equal precedence make one flat `Chain`, so a tree is never deeper t
 Every node prints as R deparses it; its `position` (0-based, in characters) plays no part in equality.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
@@ -69,7 +69,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Operands joined from left to right by operators of one precedence; use `join` to make one."""
+    """Operands joined from left to right by operators of one precedence; use `chain` to make one."""
 
     operands: tuple["Node", ...]
     operators: tuple[str, ...]
@@ -152,11 +152,12 @@ class Bar:
 Node: TypeAlias = Name | Number | Text | Word | Dot | Chain | Negation | Power | Call | Bar
 
 
-def join(left: Node, operator: str, right: Node) -> Chain:
-    """Apply a left-associative operator, lengthening the chain on its left where there is one."""
-    if isinstance(left, Chain) and left.precedence == PRECEDENCE[operator]:
-        return Chain((*left.operands, right), (*left.operators, operator), left.position)
-    return Chain((left, right), (operator,), left.position)
+def chain(operands: Sequence[Node], operators: Sequence[str]) -> Chain:
+    """Join operands by operators of one precedence, from the left, lengthening a chain that stands first."""
+    first = operands[0]
+    if isinstance(first, Chain) and first.precedence == PRECEDENCE[operators[0]]:
+        return Chain((*first.operands, *operands[1:]), (*first.operators, *operators), first.position)
+    return Chain(tuple(operands), tuple(operators), first.position)
 
 
 def enclose(node: Node, level: int) -> str:

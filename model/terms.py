@@ -91,10 +91,14 @@ def expand(right: Node, text: str, response: Node) -> Structure:
     """Resolve a right-hand side; `text` is where positions point. Raises FormulaError with every issue."""
     expansion = _Expansion(text)
     population = expansion.terms(right)
+    if len(expansion.bars) > limits.BARS:
+        expansion.report(expansion.bars[-1], f"a formula has at most {limits.BARS} bars", "formula-too-large")
+        raise FormulaError(expansion.issues)
     groupings: dict[frozenset[str], tuple[tuple[str, ...], list[tuple[Bar, Effects]]]] = {}
     for bar in expansion.bars:
-        inner = _Expansion(text, inside_bar=True)
+        inner = _Expansion(text, inside_bar=True, steps=expansion.steps)
         effects = Effects(inner.terms(bar.effects), bar.correlated)
+        expansion.steps = inner.steps
         expansion.issues.extend(inner.issues)
         expansion.notices.extend(inner.notices)
         if not inner.issues and not effects.terms.labels:
@@ -104,8 +108,6 @@ def expand(right: Node, text: str, response: Node) -> Structure:
             for other, earlier in entry[1]:
                 expansion.check_distinct(bar, effects, other, earlier, columns)
             entry[1].append((bar, effects))
-    if len(expansion.bars) > limits.BARS:
-        expansion.report(expansion.bars[-1], f"a formula has at most {limits.BARS} bars", "formula-too-large")
     if twice := next((node for node in walk(right) if node == response), None):
         expansion.report(twice, "the response is on both sides of ~")
     if expansion.issues:
@@ -142,7 +144,7 @@ def full_coding(terms: Terms, categorical: Callable[[Node], bool]) -> list[tuple
 class _Expansion:
     """The expansion of one right-hand side."""
 
-    def __init__(self, text: str, *, inside_bar: bool = False) -> None:
+    def __init__(self, text: str, *, inside_bar: bool = False, steps: int = 0) -> None:
         self.text = text
         self.inside_bar = inside_bar
         self.intercept = True
@@ -151,7 +153,7 @@ class _Expansion:
         self.bars: list[Bar] = []
         self.issues: list[Issue] = []
         self.notices: list[Notice] = []
-        self.steps = 0
+        self.steps = steps
 
     def terms(self, node: Node) -> Terms:
         """The terms of a node, sorted by degree."""
@@ -230,6 +232,9 @@ class _Expansion:
 
     def combine(self, operator: str, left: Masks, right: Masks, node: Node) -> Masks:
         """Apply `:`, `*`, `/` or `%in%` to two sets of terms."""
+        self.steps += len(left) + len(right) if operator in ("/", "%in%") else len(left) * len(right)
+        if self.steps > limits.EXPANSION_STEPS:
+            self.too_large(node)
         if operator in ("/", "%in%"):
             outer, inner = (left, right) if operator == "/" else (right, left)
             everything = 0
@@ -237,9 +242,6 @@ class _Expansion:
                 everything |= mask
             nested = {mask | everything: None for mask in inner}
             return nested if operator == "%in%" else left | nested
-        self.steps += len(left) * len(right)
-        if self.steps > limits.EXPANSION_STEPS:
-            self.too_large(node)
         product = {one | other: None for one in left for other in right}
         if any(mask.bit_count() > limits.TERM_VARIABLES for mask in product):
             message = f"a term joins at most {limits.TERM_VARIABLES} variables"
@@ -269,9 +271,6 @@ class _Expansion:
         for columns in found:
             if len(set(columns)) < len(columns):
                 self.report(node, f"{':'.join(columns)} names a column twice")
-            elif len(columns) > limits.GROUP_COLUMNS:
-                message = f"a grouping factor joins at most {limits.GROUP_COLUMNS} columns"
-                self.report(node, message, "formula-too-large")
             else:
                 yield columns
 
@@ -284,8 +283,10 @@ class _Expansion:
                 nests = self.nests(node.operands[0], bar)
                 for operator, operand in zip(node.operators, node.operands[1:], strict=True):
                     inner = self.nests(operand, bar)
-                    if len(nests) * len(inner) > limits.BARS:
-                        self.report(node, f"a bar makes at most {limits.BARS} factors", "formula-too-large")
+                    widest = max(map(len, nests), default=0) + max(map(len, inner), default=0)
+                    if len(nests) * len(inner) > limits.BARS or widest > limits.GROUP_COLUMNS:
+                        what = f"{limits.BARS} grouping factors, each of {limits.GROUP_COLUMNS} columns"
+                        self.report(node, f"a bar makes at most {what}", "formula-too-large")
                         return []
                     if operator == ":":
                         nests = [outer + columns for outer in nests for columns in inner]

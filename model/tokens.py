@@ -4,14 +4,14 @@ Every character belongs to a token or is an issue; nothing is skipped but blanks
 """
 
 import unicodedata
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from model import limits
 from model.errors import Issue
 from model.syntax import continues_name, starts_name
 
 TokenKind = Literal["name", "quoted", "number", "text", "operator", "end"]
-OPERATORS = ("**", "||", "%in%", *"+-*/^:~|(),=")
+OPERATORS = frozenset(("**", "||", "%in%", *"+-*/^:~|(),="))
 LOOKALIKES = {
     **dict.fromkeys("−–—‐", "-"),
     **dict.fromkeys("∼～˜", "~"),
@@ -44,8 +44,7 @@ HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One word of a formula; `text` is the operator, the bare name, or the string without its quotes."""
 
     kind: TokenKind
@@ -59,7 +58,7 @@ def tokenize(text: str) -> tuple[list[Token], list[Issue]]:
     tokens: list[Token] = []
     issues: list[Issue] = []
     at = 0
-    while at < len(text):
+    while at < len(text) and len(issues) < limits.FORMULA_ISSUES:
         character = text[at]
         if character in " \t\r\n":
             at += 1
@@ -73,7 +72,7 @@ def tokenize(text: str) -> tuple[list[Token], list[Issue]]:
             tokens.append(Token("name", text[start:at], start))
         elif character in "`\"'":
             at = _quoted(text, at, tokens, issues)
-        elif operator := next((o for o in OPERATORS if text.startswith(o, at)), ""):
+        elif operator := next((text[at : at + n] for n in (4, 2, 1) if text[at : at + n] in OPERATORS), ""):
             at += len(operator)
             tokens.append(Token("operator", "^" if operator == "**" else operator, start))
         else:
