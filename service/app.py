@@ -18,20 +18,33 @@ from service.watching import Watch
 from store.base import Store
 from store.jobs import Jobs
 from store.redis import RedisStore
+from store.replies import RedisReplies, Replies
 from store.settings import StoreSettings
 
-_EXPOSED = ["ETag", "Link", "Location", "Preference-Applied", "Retry-After", "X-Request-ID"]
+_EXPOSED = [
+    "ETag",
+    "Idempotency-Replayed",
+    "Link",
+    "Location",
+    "Preference-Applied",
+    "Retry-After",
+    "X-Request-ID",
+]
 
 
 def create_app(
-    settings: ServiceSettings | None = None, store: Store | None = None, enqueue: Enqueue | None = None
+    settings: ServiceSettings | None = None,
+    store: Store | None = None,
+    enqueue: Enqueue | None = None,
+    replies: Replies | None = None,
 ) -> FastAPI:
     """Make the application; what is not given comes from the environment."""
     settings = settings or ServiceSettings()
     store = store or RedisStore(StoreSettings())
+    replies = replies or RedisReplies(StoreSettings())
     enqueue = enqueue or Jobs(StoreSettings()).enqueue
     posteriors = Posteriors(store, settings.posterior_cache_bytes)
-    services = Services(settings, store, enqueue, posteriors, Watch(store))
+    services = Services(settings, store, enqueue, posteriors, Watch(store), replies)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -18,6 +18,7 @@ from service.problems import Refusal
 from service.settings import ServiceSettings
 from service.watching import Watch
 from store.base import Store
+from store.replies import Replies
 
 _QUALITY = re.compile(r"[01](\.\d{0,3})?")
 Enqueue = Callable[[str, str], None]
@@ -33,6 +34,7 @@ class Services:
     enqueue: Enqueue
     posteriors: Posteriors
     watch: Watch
+    replies: Replies
     draining: bool = False
 
     def drain(self) -> None:

@@ -31,6 +31,30 @@ _HEADERS = {
 }
 
 
+_PARAMETERS = {
+    "Prefer": ("`wait=10` holds the answer up to 10 seconds, at most 30 (RFC 7240).", "wait=10"),
+    "Idempotency-Key": ("Names this request; sent again with this key it gets the first answer.", "9c1b-42"),
+    "If-None-Match": ("The ETag of an answer the client has.", '"d41d8cd98f00b204"'),
+}
+
+
+def header_parameters(*names: str) -> dict[str, Any]:
+    """Document headers that an operation reads by itself."""
+    return {
+        "parameters": [
+            {
+                "name": name,
+                "in": "header",
+                "required": False,
+                "description": _PARAMETERS[name][0],
+                "schema": {"type": "string"},
+                "example": _PARAMETERS[name][1],
+            }
+            for name in names
+        ]
+    }
+
+
 def answers(
     *successes: tuple[int, str, type[BaseModel] | None],
     problems: Iterable[str] = (),

@@ -11,7 +11,7 @@ from model.summary import groups, summarize
 from service.answers import GroupPage, Summary
 from service.caching import lasting, to_json
 from service.deps import Here, Tenant
-from service.documentation import answers
+from service.documentation import answers, header_parameters
 from service.lookup import find_ended, posterior_of
 from service.problems import Refusal
 from store.base import InvalidCursor
@@ -34,6 +34,7 @@ _UNFINISHED = (
     "/summary",
     operation_id="getSummary",
     summary="Summarize a fit",
+    openapi_extra=header_parameters("If-None-Match"),
     responses=answers(
         (200, "The summary.", Summary), problems=_UNFINISHED, headers=("ETag",), conditional=True
     ),
@@ -55,6 +56,7 @@ def get_summary(
     "/groups/{factor:path}",
     operation_id="listGroups",
     summary="List the levels of a grouping factor",
+    openapi_extra=header_parameters("If-None-Match"),
     responses=answers(
         (200, "A page of levels.", GroupPage),
         problems=(*_UNFINISHED, "unknown-factor", "invalid-cursor"),

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from service.answers import Fit, FitList
 from service.caching import fresh, lasting, to_json
 from service.deps import Here, JsonBody, Services, Tenant
-from service.documentation import answers, json_request
+from service.documentation import answers, header_parameters, json_request
+from service.idempotency import once
 from service.lookup import find
 from service.reading import read_fit
 from service.schemas import FitRequest
@@ -28,13 +29,20 @@ _IN_STORE = ("store-unavailable",)
     operation_id="submitFit",
     summary="Submit a fit",
     status_code=202,
-    openapi_extra=json_request(FitRequest),
+    openapi_extra=json_request(FitRequest) | header_parameters("Prefer", "Idempotency-Key"),
     responses=answers(
         (202, "Accepted: the fit is queued or running.", Fit),
         (201, "Made: the fit has ended within the time given by `Prefer: wait`.", Fit),
         (200, "An identical request was made before; this is its fit.", Fit),
         headers=("Location", "Retry-After", "Preference-Applied"),
-        problems=("invalid-request", "invalid-json", "queue-full", "store-full", "tenant-full", *_IN_STORE),
+        problems=(
+            "idempotency-conflict",
+            "idempotency-in-flight",
+            "queue-full",
+            "store-full",
+            "tenant-full",
+            *_IN_STORE,
+        ),
         body=True,
     ),
 )
@@ -47,12 +55,15 @@ async def submit_fit(request: Request, here: Here, tenant: Tenant, body: JsonBod
     def accept() -> tuple[FitRecord, bool]:
         return submit(here, tenant, *read_fit(body, here.settings.limits))
 
-    record, created = await run_sync(accept)
-    wait = preferred_wait(request, here.settings.limits.wait_seconds)
-    record = await until_ended(here, record, wait)
-    status = 200 if not created else 201 if record.status.terminal else 202
-    headers = {"Location": f"/v1/fits/{record.id}", **preference_headers(wait)}
-    return _describe(here, record, status, headers)
+    async def answer() -> Response:
+        record, created = await run_sync(accept)
+        wait = preferred_wait(request, here.settings.limits.wait_seconds)
+        record = await until_ended(here, record, wait)
+        status = 200 if not created else 201 if record.status.terminal else 202
+        headers = {"Location": f"/v1/fits/{record.id}", **preference_headers(wait)}
+        return _describe(here, record, status, headers)
+
+    return await once(request, here, tenant, body, answer)
 
 
 @router.get(
@@ -87,6 +98,7 @@ def list_fits(
     "/{fit_id}",
     operation_id="getFit",
     summary="Get a fit",
+    openapi_extra=header_parameters("Prefer", "If-None-Match"),
     responses=answers(
         (200, "The fit.", Fit),
         headers=("Location", "Retry-After", "Preference-Applied"),

@@ -56,9 +56,19 @@ def _document(app: FastAPI) -> dict[str, Any]:
         [(model, "validation") for model in (FitRequest, ModelRequest, PredictionRequest, Problem)],
         ref_template="#/components/schemas/{model}",
     )
+    for path in document["paths"].values():
+        for operation in path.values():
+            for parameter in operation.get("parameters", []):
+                parameter["schema"] = _not_null(parameter["schema"])
     schemas = document["components"]["schemas"]
     document["components"]["schemas"] = dict(sorted({**schemas, **definitions["$defs"]}.items()))
     return document
+
+
+def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Take null out of the schema of a parameter: one that is left out is not sent as null."""
+    kinds = [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]
+    return schema | kinds[0] if len(kinds) == 1 else schema
 
 
 def _write() -> None:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import Protocol, cast
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from store.base import StoreUnavailable
 from store.settings import StoreSettings
@@ -69,7 +71,8 @@ class RedisReplies:
             settings.redis_url,
             socket_timeout=settings.socket_timeout,
             socket_connect_timeout=settings.socket_timeout,
-            retry=None,
+            # A reservation that is sent again after a timeout would find itself.
+            retry=Retry(NoBackoff(), 0),
         )
 
     def reserve(self, name: str, value: bytes, ttl: float) -> bytes | None:

@@ -15,6 +15,7 @@ from service.settings import Limits, ServiceSettings
 from store.codec import pack, unpack
 from store.memory import MemoryStore
 from store.records import Result
+from store.replies import MemoryReplies
 from tests.service.samples import REQUEST, make_posterior
 
 
@@ -36,7 +37,7 @@ def settings() -> ServiceSettings:
 
 @pytest.fixture
 def app(settings: ServiceSettings, store: MemoryStore, queued: list[tuple[str, str]]) -> FastAPI:
-    return create_app(settings, store, lambda fit_id, queue: queued.append((fit_id, queue)))
+    return create_app(settings, store, lambda fit_id, queue: queued.append((fit_id, queue)), MemoryReplies())
 
 
 @pytest.fixture
