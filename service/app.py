@@ -57,6 +57,7 @@ def create_app(
         title="ranef",
         version="0.1.0",
         description="Bayesian mixed models over HTTP.",
+        license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
         redoc_url=None,
         separate_input_output_schemas=False,

@@ -50,8 +50,13 @@ def problems_markdown() -> str:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        license_info=app.license_info,
+        routes=app.routes,
     )
+    document["security"] = []
     _, definitions = models_json_schema(
         [(model, "validation") for model in (FitRequest, ModelRequest, PredictionRequest, Problem)],
         ref_template="#/components/schemas/{model}",
