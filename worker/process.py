@@ -51,7 +51,7 @@ class JaxSampler:
         """Compile what common fits need."""
         from worker.fitting import warm_up
 
-        warm_up(settings)
+        warm_up()
 
 
 class SamplingProcess:

@@ -1,0 +1,170 @@
+"""How far the draws can be trusted: r_hat, effective sample sizes and Monte Carlo errors, and the warnings they give.
+
+The estimators are those of `arviz_stats.base` (rank-normalized and split: Vehtari et al. 2021).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from model.design import Float
+from model.errors import Notice
+
+if TYPE_CHECKING:
+    from model.posterior import Posterior
+
+R_HAT_LIMIT = 1.01
+ESS_PER_CHAIN_LIMIT = 100
+PARETO_K_LIMIT = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is reported of one scalar quantity; a figure that cannot be computed is None."""
+
+    mean: float
+    sd: float
+    median: float
+    lower: float
+    upper: float
+    mcse_mean: float | None
+    ess_bulk: float | None
+    ess_tail: float | None
+    r_hat: float | None
+
+    def to_json(self) -> dict[str, float | None]:
+        """The estimate under the names that the HTTP contract gives."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def estimate(draws: Float, prob: float) -> Estimate:
+    """Summarize draws (chain, draw) of one quantity with its central interval of probability `prob`."""
+    tail = (1 - prob) / 2
+    lower, median, upper = np.quantile(draws, [tail, 0.5, 1 - tail])
+    mean, sd = float(draws.mean()), float(draws.std(ddof=1)) if draws.size > 1 else 0.0
+    spread = float(np.ptp(draws))
+    if draws.shape[1] < 4 or spread == 0.0 or not np.isfinite(sd) or sd == 0.0:
+        return Estimate(mean, sd, float(median), float(lower), float(upper), None, None, None, None)
+    # Imported late: the import costs a second that a process which only serves finished summaries need not spend.
+    from arviz_stats.base.array import array_stats as az
+
+    # Standardized first: the estimators take a range below 1e-15, in whatever unit, for a constant.
+    z = (draws - mean) / sd
+    axes = {"chain_axis": 0, "draw_axis": 1}
+    ess_mean = _finite(az.ess(z, method="mean", **axes))
+    return Estimate(
+        mean,
+        sd,
+        float(median),
+        float(lower),
+        float(upper),
+        mcse_mean=None if ess_mean is None else sd / ess_mean**0.5,
+        ess_bulk=_finite(az.ess(z, method="bulk", **axes)),
+        ess_tail=_finite(az.ess(z, method="tail", prob=(0.05, 0.95), **axes)),
+        r_hat=_finite(az.rhat(z, method="rank", **axes)) if draws.shape[0] > 1 else None,
+    )
+
+
+def pareto_k(log_weights: Float) -> float:
+    """Pareto k-hat of importance weights (Vehtari et al. 2024): above 0.7 they say too little about their target."""
+    from arviz_stats.base.array import array_stats as az
+
+    _, k = az.psislw(-np.asarray(log_weights).ravel())
+    return float(k)
+
+
+def overall(estimates: Mapping[str, Estimate], statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """The worst of each diagnostic over all parameters, beside the sampler's own statistics."""
+
+    def worst(name: str, pick: Any) -> float | None:
+        values = [getattr(e, name) for e in estimates.values() if getattr(e, name) is not None]
+        return pick(values) if values else None
+
+    return {
+        "r_hat_max": worst("r_hat", max),
+        "ess_bulk_min": worst("ess_bulk", min),
+        "ess_tail_min": worst("ess_tail", min),
+        "divergences": int(statistics.get("divergences") or 0),
+        "pareto_k": statistics.get("pareto_k"),
+        **{k: v for k, v in statistics.items() if k not in ("divergences", "pareto_k")},
+    }
+
+
+def notices(
+    estimates: Mapping[str, Estimate], statistics: Mapping[str, Any], posterior: "Posterior"
+) -> tuple[Notice, ...]:
+    """The structured warnings that a finished fit deserves."""
+    found = [
+        *_convergence(estimates, posterior.chains),
+        *_sampler(statistics, posterior),
+        *_boundary(posterior),
+    ]
+    return tuple(found)
+
+
+def _convergence(estimates: Mapping[str, Estimate], chains: int) -> Iterable[Notice]:
+    high = tuple(name for name, e in estimates.items() if e.r_hat is not None and e.r_hat > R_HAT_LIMIT)
+    if high:
+        message = f"r_hat is above {R_HAT_LIMIT}: the chains do not agree."
+        yield Notice(
+            "high_r_hat", message, "serious", high, "Sample longer (warmup, draws), or simplify the model."
+        )
+    limit = ESS_PER_CHAIN_LIMIT * chains
+    low = tuple(
+        name
+        for name, e in estimates.items()
+        if min((x for x in (e.ess_bulk, e.ess_tail) if x is not None), default=limit) < limit
+    )
+    if low:
+        message = f"The effective sample size is below {limit}: means and intervals of these parameters are imprecise."
+        yield Notice("low_ess", message, "warning", low, "Ask for more draws.")
+
+
+def _sampler(statistics: Mapping[str, Any], posterior: "Posterior") -> Iterable[Notice]:
+    total = posterior.chains * posterior.draws
+    if statistics.get("divergences"):
+        message = (
+            f"{statistics['divergences']} of {total} transitions diverged: the posterior may be biased there."
+        )
+        yield Notice(
+            "divergences", message, "serious", (), "Raise target_accept (0.95, 0.99), or use tighter priors."
+        )
+    if statistics.get("max_tree_depth_hits"):
+        message = (
+            f"{statistics['max_tree_depth_hits']} of {total} transitions reached the maximal tree depth."
+        )
+        yield Notice(
+            "max_tree_depth", message, "info", (), "Raise max_tree_depth if the effective sample size is low."
+        )
+    bfmi = statistics.get("e_bfmi_min")
+    if bfmi is not None and bfmi < 0.3:
+        message = f"E-BFMI is {bfmi:.2f} (below 0.3): the sampler explores the tails of the posterior slowly."
+        yield Notice("low_ebfmi", message, "warning", (), "Use tighter priors on scales, or sample longer.")
+    k = statistics.get("pareto_k")
+    if k is not None and k > PARETO_K_LIMIT:
+        message = f"Pareto k-hat of the proposal is {k:.2f} (above {PARETO_K_LIMIT})."
+        yield Notice("high_pareto_k", message, "serious", (), "Use the nuts method for this model.")
+
+
+def _boundary(posterior: "Posterior") -> Iterable[Notice]:
+    """An sd is near its boundary when zero is as likely as its bulk: the density does not fall towards zero."""
+    near = []
+    for structure in posterior.encoding.factors:
+        sd = posterior.factors[structure.name].sd
+        for j, name in enumerate(structure.coefficients):
+            values = sd[:, :, j].ravel()
+            median = float(np.median(values))
+            # Of a half-normal 13% lies below a quarter of its median; of a posterior away from zero next to nothing.
+            if np.mean(values < 0.25 * median) > 0.05:
+                near.append(f"sd[{structure.name}][{name}]")
+    if near:
+        message = "The data cannot tell these standard deviations from zero."
+        advice = "Their priors decide how small they are; a simpler group-level structure may do."
+        yield Notice("sd_near_boundary", message, "info", tuple(near), advice)
+
+
+def _finite(value: Any) -> float | None:
+    number = float(value)
+    return number if np.isfinite(number) else None

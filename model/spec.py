@@ -1,0 +1,300 @@
+"""All that determines a fit, checked once: `prepare` turns a request into a plan that a worker can run without
+surprises.
+
+A plan's key is a digest of everything that the result depends on, so equal requests are one fit.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import rfc8785
+
+from model.design import Design
+from model.distributions import parse_distribution
+from model.encoding import Encoding, encode, learn
+from model.errors import InvalidModel, Issue, Notice
+from model.family import Family, check_response, find_family
+from model.formula import parse
+from model.priors import PriorStatement, ResolvedPrior, resolve
+from model.table import Table
+
+ENGINE = "1"
+"""Version of the statistics: a change that alters results makes it another, so no old result answers a new request."""
+
+Method = Literal["collapsed", "nuts"]
+
+MAX_CHAINS = 16
+MAX_DRAWS = 100_000
+MAX_TOTAL_DRAWS = 200_000
+MAX_TREE_DEPTH = 15
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerSettings:
+    """How to sample; `seed` None means one that follows from the rest of the request."""
+
+    method: Literal["auto", "collapsed", "nuts"] = "auto"
+    chains: int = 4
+    warmup: int = 1000
+    draws: int = 1000
+    target_accept: float = 0.8
+    max_tree_depth: int = 10
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FitSpec:
+    """A request to fit a model, as it was made."""
+
+    formula: str
+    table: Table
+    family: str = "gaussian"
+    link: str | None = None
+    priors: tuple[PriorStatement, ...] = ()
+    center: bool = True
+    missing: Literal["error", "drop"] = "error"
+    aliased: Literal["error", "drop"] = "error"
+    levels: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    sampler: SamplerSettings = SamplerSettings()
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """A checked request: the learnt encoding, every prior resolved, the method chosen."""
+
+    formula: str
+    table: Table
+    family: Family
+    encoding: Encoding
+    priors: tuple[ResolvedPrior, ...]
+    center: bool
+    sampler: SamplerSettings
+    seed: int
+    method: Method
+    method_reason: str
+    key: str
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that the fit uses."""
+        return self.encoding.rows
+
+    @property
+    def dropped_rows(self) -> int:
+        """Number of rows left out because of missing values."""
+        return len(self.encoding.dropped)
+
+    @property
+    def warnings(self) -> tuple[Notice, ...]:
+        """What is doubtful about the request before anything is sampled."""
+        return self.encoding.warnings
+
+    @cached_property
+    def parameters(self) -> int:
+        """Number of parameters, group-level effects included."""
+        count = len(self.encoding.coefficients) + len(self.family.parameters)
+        for factor in self.encoding.factors:
+            k = len(factor.coefficients)
+            count += k * len(factor.levels) + k + sum(len(b) * (len(b) - 1) // 2 for b in factor.blocks)
+        return count
+
+    @cached_property
+    def cost(self) -> float:
+        """Rough seconds of sampling on one core, warm: it orders queues and is no promise."""
+        total = self.sampler.chains * (self.sampler.draws + self.sampler.warmup)
+        size = sum(len(f.levels) * len(f.coefficients) ** 2 for f in self.encoding.factors)
+        if self.method == "collapsed":
+            return 0.02 + total * size * 1e-8 + self.rows * 1e-6
+        return 2.0 + total * 32 * (self.rows + size) * 2e-8
+
+    def design(self) -> Design:
+        """The arrays of the training data."""
+        return encode(self.encoding, self.table)
+
+    def prior(self, class_: str, coef: str | None = None, group: str | None = None) -> ResolvedPrior:
+        """The prior of one parameter."""
+        return self._priors[class_, coef, group]
+
+    @cached_property
+    def _priors(self) -> Mapping[tuple[str, str | None, str | None], ResolvedPrior]:
+        return {(row.class_, row.coef, row.group): row for row in self.priors}
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Plain values and arrays, for storage; `from_parts` is the inverse."""
+        table_meta, arrays = self.table.to_parts()
+        meta = {
+            "formula": self.formula,
+            "table": table_meta,
+            "family": [self.family.name, self.family.link],
+            "encoding": self.encoding.to_json(),
+            "priors": [[p.class_, p.coef, p.group, p.prior, p.source] for p in self.priors],
+            "center": self.center,
+            "sampler": asdict(self.sampler),
+            "seed": self.seed,
+            "method": self.method,
+            "method_reason": self.method_reason,
+            "key": self.key,
+        }
+        return meta, arrays
+
+    @classmethod
+    def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> "FitPlan":
+        """Build a plan from what `to_parts` gave."""
+        priors = tuple(
+            ResolvedPrior(c, b, g, parse_distribution(text), source)
+            for c, b, g, text, source in meta["priors"]
+        )
+        return cls(
+            formula=meta["formula"],
+            table=Table.from_parts(meta["table"], arrays),
+            family=Family(*meta["family"]),
+            encoding=Encoding.from_json(meta["encoding"]),
+            priors=priors,
+            center=meta["center"],
+            sampler=SamplerSettings(**meta["sampler"]),
+            seed=meta["seed"],
+            method=meta["method"],
+            method_reason=meta["method_reason"],
+            key=meta["key"],
+        )
+
+
+def prepare(spec: FitSpec) -> FitPlan:
+    """Check a request against its data and resolve all that it leaves open.
+
+    Raises InvalidModel with every issue found: in the formula, the family, the data, the priors and the sampler
+    settings.
+    """
+    issues = _check_sampler(spec.sampler)
+    formula = _collect(issues, lambda: parse(spec.formula))
+    family = _collect(issues, lambda: find_family(spec.family, spec.link))
+    encoding = None
+    if formula is not None:
+        encoding = _collect(
+            issues,
+            lambda: learn(
+                formula, spec.table, levels=spec.levels, missing=spec.missing, aliased=spec.aliased
+            ),
+        )
+    if encoding is None or family is None:
+        raise InvalidModel(issues)
+    design = encode(encoding, spec.table)
+    unfit = check_response(family, design)
+    priors = None if unfit else _collect(issues, lambda: resolve(spec.priors, family, design))
+    issues += unfit
+    if issues or priors is None:
+        raise InvalidModel(issues)
+    method, reason = choose_method(spec.sampler.method, family, encoding, design)
+    used = spec.table.select([name for name in spec.table.names if name in encoding.kinds])
+    facts = _facts(spec, encoding, family, priors, method, used)
+    seed = spec.sampler.seed
+    if seed is None:
+        # 53 bits, so that the number survives a reader that keeps numbers as doubles.
+        seed = int.from_bytes(_digest(facts)[:7], "big") >> 3
+    return FitPlan(
+        formula=encoding.formula,
+        table=used,
+        family=family,
+        encoding=encoding,
+        priors=priors,
+        center=spec.center,
+        sampler=spec.sampler,
+        seed=seed,
+        method=method,
+        method_reason=reason,
+        key=_digest({**facts, "seed": str(seed)}).hex(),
+    )
+
+
+def choose_method(
+    wanted: Literal["auto", "collapsed", "nuts"], family: Family, encoding: Encoding, design: Design
+) -> tuple[Method, str]:
+    """The sampler that will run, and why; raises InvalidModel when the one asked for cannot fit the model."""
+    obstacle = None
+    if family.name != "gaussian" or family.link != "identity":
+        obstacle = "only the gaussian family with the identity link can be integrated out"
+    elif len(encoding.factors) > 1:
+        obstacle = "more than one grouping factor is not collapsed yet"
+    if wanted == "nuts":
+        return "nuts", "asked for"
+    if obstacle is None:
+        reason = "the model is gaussian: coefficients and group-level effects are integrated out exactly"
+        return "collapsed", reason
+    if wanted == "collapsed":
+        raise InvalidModel(
+            Issue(
+                "method-not-applicable",
+                f"The collapsed sampler does not apply: {obstacle}.",
+                "/sampler/method",
+            )
+        )
+    return "nuts", obstacle
+
+
+def outline(text: str) -> dict[str, Any]:
+    """What a formula says by itself, without data: its canonical text and its terms."""
+    formula = parse(text)
+    return {"formula": str(formula), "columns": sorted(formula.names)}
+
+
+def _facts(
+    spec: FitSpec,
+    encoding: Encoding,
+    family: Family,
+    priors: Sequence[ResolvedPrior],
+    method: Method,
+    used: Table,
+) -> dict[str, Any]:
+    sampler = asdict(spec.sampler)
+    # The settings of a method that does not run change nothing.
+    for name in ("seed", *(("warmup", "target_accept", "max_tree_depth") if method == "collapsed" else ())):
+        del sampler[name]
+    return {
+        "engine": ENGINE,
+        "formula": encoding.formula,
+        "family": [family.name, family.link],
+        "priors": [[p.class_, p.coef, p.group, p.prior] for p in priors],
+        "center": spec.center,
+        "missing": spec.missing,
+        "aliased": spec.aliased,
+        "levels": {name: [str(level) for level in levels] for name, levels in spec.levels.items()},
+        "sampler": {**sampler, "method": method, "target_accept": float(spec.sampler.target_accept)},
+        "columns": used.digest(),
+    }
+
+
+def _digest(facts: Mapping[str, Any]) -> bytes:
+    return hashlib.sha256(rfc8785.dumps(dict(facts))).digest()
+
+
+def _collect(issues: list[Issue], step: Any) -> Any:
+    """Run one step of the checks; what it refuses joins the other issues, so that a client sees them all at once."""
+    try:
+        return step()
+    except InvalidModel as error:
+        issues += error.issues
+        return None
+
+
+def _check_sampler(sampler: SamplerSettings) -> list[Issue]:
+    checks = [
+        ("chains", 1 <= sampler.chains <= MAX_CHAINS, f"between 1 and {MAX_CHAINS}"),
+        ("draws", 1 <= sampler.draws <= MAX_DRAWS, f"between 1 and {MAX_DRAWS}"),
+        ("warmup", 0 <= sampler.warmup <= MAX_DRAWS, f"between 0 and {MAX_DRAWS}"),
+        ("target_accept", 0.5 <= sampler.target_accept < 1, "at least 0.5 and below 1"),
+        ("max_tree_depth", 1 <= sampler.max_tree_depth <= MAX_TREE_DEPTH, f"between 1 and {MAX_TREE_DEPTH}"),
+        ("seed", sampler.seed is None or 0 <= sampler.seed < 2**63, "between 0 and 2^63 - 1"),
+    ]
+    issues = [
+        Issue("invalid-sampler", f"{name} must be {rule}.", f"/sampler/{name}")
+        for name, ok, rule in checks
+        if not ok
+    ]
+    if not issues and sampler.chains * sampler.draws > MAX_TOTAL_DRAWS:
+        issues.append(
+            Issue("limit-exceeded", f"chains x draws must not exceed {MAX_TOTAL_DRAWS}.", "/sampler/draws")
+        )
+    return issues

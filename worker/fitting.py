@@ -1,0 +1,128 @@
+"""From a plan to a posterior: picks the sampler, times its phases, and reports what was done and why.
+
+It knows neither the queue nor the store; a monitor tells it to stop and hears how far it is.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from model.design import Design
+from model.errors import Notice
+from model.posterior import Posterior
+from model.priors import PriorStatement
+from model.spec import FitPlan, FitSpec, prepare
+from model.summary import summarize
+from model.table import Table
+from worker import collapsed, nuts
+from worker.compiled import COMPILED
+from worker.monitor import Monitor
+from worker.padding import collapsed_problem
+from worker.samplers.independence import NoMode
+
+DEFAULT_PROB = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """A finished fit; `timing` in seconds, with compilation apart from sampling."""
+
+    posterior: Posterior
+    summary: Mapping[str, Any]
+    method: str
+    method_reason: str
+    warnings: tuple[Notice, ...]
+    timing: Mapping[str, float]
+
+
+@dataclass(slots=True)
+class _Stopwatch:
+    """Seconds by phase."""
+
+    timing: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("prepare", "compile", "sample", "summarize"), 0.0)
+    )
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Add what happens inside to a phase; the time that XLA compiles counts as `compile` wherever it falls."""
+        started, compiling = time.perf_counter(), COMPILED.seconds
+        yield
+        compiled = COMPILED.seconds - compiling
+        self.timing["compile"] += compiled
+        self.timing[name] += time.perf_counter() - started - compiled
+
+
+def fit(plan: FitPlan, monitor: Monitor) -> FitResult:
+    """Fit a plan; raises Cancelled when the monitor says so."""
+    watch = _Stopwatch()
+    monitor.report("preparing", 0.0)
+    with watch.phase("prepare"):
+        design = plan.design()
+    posterior, reason = _sample(plan, design, monitor, watch)
+    monitor.report("summarizing", 0.99, posterior.chains * posterior.draws)
+    with watch.phase("summarize"):
+        summary = summarize(posterior, DEFAULT_PROB)
+    warnings = tuple(Notice(**{**row, "parameters": tuple(row["parameters"])}) for row in summary["warnings"])
+    return FitResult(posterior, summary, posterior.method, reason, warnings, watch.timing)
+
+
+def _sample(plan: FitPlan, design: Design, monitor: Monitor, watch: _Stopwatch) -> tuple[Posterior, str]:
+    if plan.method == "collapsed":
+        posterior, obstacle = _sample_collapsed(plan, design, monitor, watch)
+        if posterior is not None:
+            return posterior, plan.method_reason
+        reason = (
+            f"the collapsed sampler judged its draws unfit ({obstacle}); the whole model was sampled by NUTS"
+        )
+    else:
+        reason = plan.method_reason
+    return nuts.fit(plan, design, monitor, watch.phase), reason
+
+
+def _sample_collapsed(
+    plan: FitPlan, design: Design, monitor: Monitor, watch: _Stopwatch
+) -> tuple[Posterior | None, str]:
+    with watch.phase("prepare"):
+        problem = collapsed_problem(plan, design)
+    monitor.report("compiling", 0.0)
+    with watch.phase("sample"):
+        compiled = collapsed.programs(problem.shape, problem.data)
+        try:
+            chains = collapsed.sample(problem, compiled, plan, monitor)
+        except NoMode as error:
+            return None, str(error)
+        if not chains.trustworthy:
+            return None, f"Pareto k-hat {chains.pareto_k:.2f}, acceptance {chains.acceptance:.2f}"
+        return collapsed.posterior(problem, compiled, chains, plan, design), ""
+
+
+class _Silent:
+    """The monitor of a fit that nobody waits for."""
+
+    def report(self, phase: str, fraction: float | None = None, draws: int = 0, divergences: int = 0) -> None:
+        """Nobody listens."""
+
+    def cancelled(self) -> bool:
+        """Nobody stops it."""
+        return False
+
+
+_COMMON = ("y ~ x + (1 + x | g)", "y ~ 1 + (1 | g)")
+
+
+def warm_up() -> None:
+    """Compile what most fits need, by fitting small data sets."""
+    source = np.random.default_rng(0)
+    group, x = np.repeat(np.arange(20), 9), source.standard_normal(180)
+    y = source.standard_normal(20)[group] * (1 + x) + source.standard_normal(180)
+    table = Table.from_columns({"y": y, "x": x, "g": group})
+    normal = PriorStatement("normal(0, 10)", "Intercept")
+    for formula in _COMMON:
+        # With and without a student_t intercept: the default priors and the conjugate ones are two shapes.
+        for priors in ((), (normal,)):
+            fit(prepare(FitSpec(formula, table, priors=priors)), _Silent())

@@ -1,0 +1,225 @@
+"""From a plan's arrays to a program's: sizes rounded up to buckets, with rows and columns that change no result.
+
+A padded level has sums of zero; a padded column has none either and a standard normal prior of its own.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from model.design import Design, Float
+from model.distributions import Distribution, Kind
+from model.moments import Coordinates, Moments, accumulate, no_factor, standardize
+from model.priors import ResolvedPrior
+from model.spec import FitPlan
+from worker.programs.hyper import Scalar, Scalars, lkj_constants
+from worker.shape import CollapsedShape, bucket, level_bucket
+
+_CONJUGATE = (Kind.FLAT, Kind.NORMAL, Kind.STUDENT_T, Kind.CAUCHY)
+
+
+@dataclass(frozen=True)
+class CollapsedProblem:
+    """A collapsed model ready for its program, and what is needed to read the answer."""
+
+    shape: CollapsedShape
+    data: dict[str, Any]
+    start: Float  # (hyper,)
+    active: np.ndarray  # (hyper,) whether there is anything to sample
+    lower: Float  # (hyper,)
+    upper: Float  # (hyper,)
+    coordinates: Coordinates
+    moments: Moments
+    integrated: tuple[int, ...]
+    """Numbers of X's columns whose coefficients are integrated out, in the program's order; the rest are kept."""
+    proper: bool
+    """Whether every prior integrates to one, so that the marginal likelihood means something."""
+    log_evidence_offset: float
+    """What turns the integral of the program's density into the marginal likelihood of y."""
+
+
+def collapsed_problem(plan: FitPlan, design: Design) -> CollapsedProblem:
+    """Make the sums of a gaussian model with at most one factor and pad them to the shape of a program."""
+    priors = _coefficient_priors(plan, design)
+    integrated = tuple(i for i, row in enumerate(priors) if row.distribution.kind in _CONJUGATE)
+    kept = tuple(i for i in range(len(priors)) if i not in integrated)
+    # A kept coefficient must be one internal coordinate, so the raw intercept may not mix with it.
+    standardized = standardize(design, center=plan.center or not kept)
+    at = standardized.coordinates
+    factor = design.factors[0] if design.factors else None
+    moments = accumulate(standardized, factor, 0) if factor else no_factor(standardized)
+    mixed = tuple(i for i in integrated if priors[i].distribution.kind in (Kind.STUDENT_T, Kind.CAUCHY))
+    shape = CollapsedShape(
+        columns=bucket(len(integrated)),
+        kept=bucket(len(kept)),
+        mixed=bucket(len(mixed)),
+        blocks=tuple(len(block) for block in factor.blocks) if factor else (),
+        levels=level_bucket(len(factor.levels)) if factor else 1,
+    )
+    order = [*integrated, *kept, design.x.shape[1]]
+    data = _padded_moments(shape, moments, order, len(integrated), len(kept), factor)
+    data |= _coefficient_data(plan, shape, at, priors, integrated, mixed)
+    scalars, start_values = _scalars(plan, design, shape, at, priors, kept, mixed)
+    unit = at.z_scales[0] / at.scale if factor else np.zeros(0)
+    data["scalars"] = scalars.as_dict()
+    data["sd_unit"] = unit[_block_order(factor)] if factor else unit
+    data["sigma_unit"] = np.array(1.0 / at.scale)
+    data["kept_offset"] = _pad(at.ols[list(kept)] / at.scales[list(kept)], shape.kept)
+    data["kept_unit"] = _pad(at.scales[list(kept)] / at.scale, shape.kept)
+    data["lkj"] = _lkj(plan, shape)
+    data["count"] = np.array(standardized.count)
+    start = np.concatenate([scalars.inverse(start_values), np.zeros(shape.correlations)])
+    active = np.concatenate([scalars.active, np.ones(shape.correlations, dtype=bool)])
+    lower, upper = (
+        _pad(wall, shape.dimension, filler)
+        for wall, filler in zip(scalars.walls, (-np.inf, np.inf), strict=True)
+    )
+    flat = sum(row.distribution.kind is Kind.FLAT for row in (*priors, *_scalar_priors(plan)))
+    return CollapsedProblem(
+        shape=shape,
+        data=data,
+        start=start,
+        active=active,
+        lower=lower,
+        upper=upper,
+        coordinates=at,
+        moments=moments,
+        integrated=integrated,
+        proper=flat == 0,
+        log_evidence_offset=standardized.log_scale - 0.5 * standardized.count * float(np.log(2 * np.pi)),
+    )
+
+
+def _coefficient_priors(plan: FitPlan, design: Design) -> list[ResolvedPrior]:
+    names = design.coefficients
+    rows = [plan.prior("Intercept")] if design.intercept else []
+    return rows + [plan.prior("b", name) for name in names[int(design.intercept) :]]
+
+
+def _scalar_priors(plan: FitPlan) -> list[ResolvedPrior]:
+    return [row for row in plan.priors if row.class_ not in ("b", "Intercept", "cor")]
+
+
+def _block_order(factor: Any) -> list[int]:
+    """Numbers of a factor's coefficients, block after block: the order in which programs have them."""
+    return [i for block in factor.blocks for i in block]
+
+
+def _padded_moments(
+    shape: CollapsedShape, moments: Moments, order: list[int], integrated: int, kept: int, factor: Any
+) -> dict[str, Any]:
+    """Place the columns [integrated, kept, y] where the program has them; everything else stays zero."""
+    width = shape.columns + shape.kept + 1
+    places = [*range(integrated), *range(shape.columns, shape.columns + kept), width - 1]
+    k = shape.coefficients
+    s = np.zeros((width, width))
+    s[np.ix_(places, places)] = moments.s[np.ix_(order, order)]
+    a = np.zeros((k, k, shape.levels))
+    b = np.zeros((k, width, shape.levels))
+    if factor:
+        rows, count = _block_order(factor), moments.a.shape[-1]
+        a[:, :, :count] = moments.a[np.ix_(rows, rows)]
+        b[:, places, :count] = moments.b[np.ix_(rows, order)]
+    return {"s": s, "a": a, "b": b}
+
+
+def _coefficient_data(
+    plan: FitPlan,
+    shape: CollapsedShape,
+    at: Coordinates,
+    priors: list[ResolvedPrior],
+    integrated: tuple[int, ...],
+    mixed: tuple[int, ...],
+) -> dict[str, Any]:
+    """Normal priors of the integrated coefficients, as independent ones of `to_prior @ internal`."""
+    columns = list(integrated)
+    matrix = at.to_centered if plan.center else at.to_raw
+    to_prior = np.eye(shape.columns)
+    count = len(columns)
+    to_prior[:count, :count] = at.scale * matrix[np.ix_(columns, columns)]
+    precision, location = np.ones(shape.columns), np.zeros(shape.columns)
+    mix = np.zeros((shape.columns, shape.mixed))
+    log_constant = 0.0
+    for i, column in enumerate(columns):
+        where, scale = _location_scale(priors[column].distribution)
+        precision[i] = scale**-2
+        location[i] = (where - matrix[column] @ at.ols) if scale < np.inf else 0.0
+        log_constant += 0.0 if scale == np.inf else -float(np.log(scale))
+        if column in mixed:
+            mix[i, mixed.index(column)] = 1.0
+    # A flat prior's density is 1, whatever the unit: what is left is the jacobian of the coordinates and (2 pi)^(1/2).
+    flat = sum(priors[c].distribution.kind is Kind.FLAT for c in columns)
+    log_constant += float(np.linalg.slogdet(to_prior[:count, :count])[1]) + 0.5 * flat * float(
+        np.log(2 * np.pi)
+    )
+    return {
+        "to_prior": to_prior,
+        "precision": precision,
+        "location": location,
+        "mix": mix,
+        "log_constant": np.array(log_constant),
+    }
+
+
+def _location_scale(prior: Distribution) -> tuple[float, float]:
+    match prior.kind:
+        case Kind.NORMAL | Kind.CAUCHY:
+            return prior.arguments[0], prior.arguments[1]
+        case Kind.STUDENT_T:
+            return prior.arguments[1], prior.arguments[2]
+        case _:
+            return 0.0, float("inf")
+
+
+def _scalars(
+    plan: FitPlan,
+    design: Design,
+    shape: CollapsedShape,
+    at: Coordinates,
+    priors: list[ResolvedPrior],
+    kept: tuple[int, ...],
+    mixed: tuple[int, ...],
+) -> tuple[Scalars, Float]:
+    """The scalar hyperparameters in the program's order, and values to start the search for the mode from."""
+    rows, values = [], []
+    for factor in design.factors:
+        for i in _block_order(factor):
+            prior, unit = plan.prior("sd", factor.coefficients[i], factor.name), at.scale / at.z_scales[0][i]
+            rows.append(Scalar(prior.distribution, prior.bounds, 0.5 * unit, form="half"))
+            values.append(0.5 * unit)
+    if design.standard_error is None:
+        sigma = plan.prior("sigma")
+        rows.append(Scalar(sigma.distribution, sigma.bounds, at.scale))
+    else:
+        # Known standard errors scale the rows themselves; what is left of sigma is one.
+        rows.append(Scalar(Distribution(Kind.CONSTANT, (1.0,)), (1.0, 1.0)))
+    values.append(0.7 * at.scale)
+    absent = Scalar(Distribution(Kind.CONSTANT, (1.0,)), (1.0, 1.0))
+    for column in mixed:
+        prior_of = priors[column].distribution
+        half = 0.5 * (prior_of.arguments[0] if prior_of.kind is Kind.STUDENT_T else 1.0)
+        rows.append(Scalar(Distribution(Kind.GAMMA, (half, half)), (0.0, np.inf), form="cube"))
+        values.append(1.0)
+    rows += [absent] * (shape.mixed - len(mixed))
+    values += [1.0] * (shape.mixed - len(mixed))
+    for column in kept:
+        coefficient, scale = priors[column], at.scales[column]
+        estimate = at.ols[column] / scale
+        rows.append(Scalar(coefficient.distribution, coefficient.bounds, at.scale / scale, estimate))
+        values.append(estimate)
+    none = Scalar(Distribution(Kind.CONSTANT, (0.0,)), (0.0, 0.0))
+    rows += [none] * (shape.kept - len(kept))
+    values += [0.0] * (shape.kept - len(kept))
+    return Scalars.of(rows), np.array(values)
+
+
+def _lkj(plan: FitPlan, shape: CollapsedShape) -> Float:
+    if not shape.correlations:
+        return np.array([1.0, 0.0])
+    row = next(row for row in plan.priors if row.class_ == "cor")
+    return lkj_constants(row.distribution.arguments[0], shape.blocks)
+
+
+def _pad(values: Float, size: int, filler: float = 0.0) -> Float:
+    return np.concatenate([values, np.full(size - len(values), filler)])

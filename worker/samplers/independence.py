@@ -1,0 +1,281 @@
+"""An independence sampler for a vectorized log density of a few dimensions: all proposals are evaluated in one batch.
+
+The proposal is a multivariate t around the mode, improved by rounds of importance weighting; whether it is good enough
+is judged by the Pareto k-hat of its weights and by the acceptance rate, and the chains are judged as any others.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln, logsumexp
+
+from model.design import Float
+from model.diagnostics import PARETO_K_LIMIT, pareto_k
+from model.errors import RanefError
+from model.streams import stream
+
+Density = Callable[[Float, Float], tuple[Float, Float]]
+"""Log density (vector,) at points (vector, dim), -inf or NaN where there is none; and what is drawn exactly given each
+point from standard normal noise (vector, carried), itself (vector, carried)."""
+LogDensity = Callable[[Float], Float]
+Walls = tuple[Float, Float]
+"""Lower and upper bound of each coordinate (dim,); a density must be computable beyond them, where it does not
+count."""
+
+ROUNDS = 2
+Components = tuple[tuple[float, float], ...]
+"""Shares and degrees of freedom of a proposal's components."""
+NARROW: Components = ((0.85, 20.0), (0.15, 3.0))
+"""The first fits the bulk of a nearly normal posterior, the second reaches its tails."""
+WIDE: Components = ((0.5, 8.0), (0.5, 2.0))
+"""For a posterior whose tails the narrow one does not reach; it is tried when that one fails its self-check."""
+MIN_ACCEPTANCE = 0.1
+NOTHING = -1e250
+"""Stands for a log density of minus infinity: differences of it are still numbers."""
+_MAX_NEWTON = 40
+_FEWEST_FOR_K_HAT = 25
+
+
+class NoMode(RanefError):
+    """The search for the mode ended nowhere: the density is flat, unbounded, or not finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chains:
+    """What the sampler gives; `theta` (chain, draw, dim) and what was drawn with it, `carried` (chain, draw,
+    carried)."""
+
+    theta: Float
+    carried: Float
+    acceptance: float
+    pareto_k: float
+    log_evidence: float
+    """Log of the integral of the density, by importance sampling."""
+    evaluations: int
+
+    @property
+    def trustworthy(self) -> bool:
+        """The sampler's judgment of itself."""
+        return bool(self.pareto_k <= PARETO_K_LIMIT and self.acceptance >= MIN_ACCEPTANCE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposal:
+    """A mixture of multivariate t distributions with one location and one scatter (`root` times its transpose)."""
+
+    center: Float
+    root: Float
+    components: Components = NARROW
+
+    def draw(self, size: int, source: np.random.Generator) -> Float:
+        normal = source.standard_normal((size, len(self.center)))
+        component = source.choice(len(self.components), size, p=[share for share, _ in self.components])
+        degrees = np.array([df for _, df in self.components])[component]
+        mixing = source.chisquare(degrees) / degrees
+        return np.asarray(self.center + (normal @ self.root.T) / np.sqrt(mixing)[:, None])
+
+    def log_density(self, points: Float) -> Float:
+        d = len(self.center)
+        squared = (np.linalg.solve(self.root, (points - self.center).T) ** 2).sum(axis=0)
+        log_det = float(np.log(np.diagonal(self.root)).sum())
+        parts = [
+            np.log(share)
+            + gammaln((df + d) / 2)
+            - gammaln(df / 2)
+            - d / 2 * np.log(df * np.pi)
+            - (df + d) / 2 * np.log1p(squared / df)
+            for share, df in self.components
+        ]
+        return np.asarray(logsumexp(parts, axis=0) - log_det)
+
+
+def sample(
+    density: Density, start: Float, walls: Walls, carried: int, chains: int, draws: int, seed: int
+) -> Chains:
+    """Sample `chains` x `draws` points; the result depends on the density, the seed and the sizes alone.
+
+    A point and what is carried with it are proposed, and taken or left, together. Raises NoMode when no mode is found
+    from `start` (dim,).
+    """
+    evaluations = 0
+
+    def log_density(points: Float) -> Float:
+        nonlocal evaluations
+        evaluations += len(points)
+        return _finite(density(points, np.zeros((len(points), carried)))[0])
+
+    d = len(start)
+    mode, curvature = find_mode(log_density, start, walls)
+    proposal = _Proposal(mode, _root(np.asarray(np.linalg.inv(curvature), dtype=np.float64)))
+    size = 1000 if d <= 8 else 2000
+    rounds: list[tuple[Float, Float]] = []
+    for number in range(ROUNDS):
+        points = proposal.draw(size, stream(seed, "round", number))
+        rounds.append((points, _inside(points, walls, log_density(points) - proposal.log_density(points))))
+        improved = _improve(rounds)
+        if improved is None:
+            break
+        proposal = improved
+    narrow = _walk(density, proposal, rounds[-1], walls, carried, chains, draws, seed)
+    if narrow.trustworthy:
+        return replace(narrow, evaluations=evaluations + chains * (draws + 1))
+    wide = _walk(density, replace(proposal, components=WIDE), rounds[-1], walls, carried, chains, draws, seed)
+    return replace(wide, evaluations=evaluations + 2 * chains * (draws + 1))
+
+
+def _walk(
+    density: Density,
+    proposal: _Proposal,
+    pilot: tuple[Float, Float],
+    walls: Walls,
+    carried: int,
+    chains: int,
+    draws: int,
+    seed: int,
+) -> Chains:
+    """Evaluate the proposals of all chains at once, then accept or reject them one after the other."""
+    d = len(proposal.center)
+    first = [_resample(*pilot, stream(seed, "start", number)) for number in range(chains)]
+    # The first point of each chain stands before its proposals, so that it is evaluated and carried like them.
+    streams = [stream(seed, "chain", number) for number in range(chains)]
+    points = np.stack(
+        [np.vstack([at, proposal.draw(draws, source)]) for at, source in zip(first, streams, strict=True)]
+    )
+    noise = np.stack([source.standard_normal((draws + 1, carried)) for source in streams])
+    flat = points.reshape(-1, d)
+    log_values, drawn = density(flat, noise.reshape(-1, carried))
+    log_weights = _inside(flat, walls, _finite(log_values - proposal.log_density(flat))).reshape(
+        chains, draws + 1
+    )
+    coin = np.log(np.stack([source.random(draws) for source in streams]))
+    chosen = _accept(log_weights, coin)
+    own = log_weights[:, 1:].ravel()
+    return Chains(
+        theta=np.take_along_axis(points, chosen[:, :, None], axis=1),
+        carried=np.take_along_axis(drawn.reshape(chains, draws + 1, carried), chosen[:, :, None], axis=1),
+        acceptance=float(np.mean(chosen == np.arange(1, draws + 1))),
+        pareto_k=pareto_k(own) if len(own) >= _FEWEST_FOR_K_HAT else float("inf"),
+        log_evidence=float(logsumexp(own) - np.log(len(own))),
+        evaluations=0,
+    )
+
+
+def find_mode(log_density: LogDensity, start: Float, walls: Walls) -> tuple[Float, Float]:
+    """Mode (dim,) and negative Hessian (dim, dim) there, by damped Newton steps on finite differences, a batch each.
+
+    Differences span a fraction of the density's own width, so they tell its shape rather than its rounding errors.
+    Beyond a wall the density is its own mirror image, so a step that crosses one is mirrored back.
+    """
+    d = len(start)
+    x, width = start.copy(), np.full(d, 1e-2)
+    for _ in range(_MAX_NEWTON):
+        value, gradient, curvature = _derivatives(log_density, x, width)
+        values, vectors = np.linalg.eigh(curvature)
+        # Directions that curve upwards are walked downhill as if they curved down as much; none is trusted too flat.
+        floor = max(1e-3, 1e-10 * float(np.abs(values).max(initial=0)))
+        curved = np.maximum(np.abs(values), floor)
+        step = vectors @ ((vectors.T @ gradient) / curved)
+        longest = float(np.abs(step).max(initial=0.0))
+        step *= min(1.0, 4.0 / longest) if longest > 0 else 1.0
+        lengths = np.array([2.0, 1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 0.001])
+        along = _finite(log_density(x + lengths[:, None] * step))
+        best = int(np.argmax(along))
+        width = np.clip(0.3 / np.sqrt(np.maximum(np.abs(np.diagonal(curvature)), 1e-2)), 1e-7, 0.3)
+        if along[best] > value:
+            x = _mirror(x + lengths[best] * step, walls)
+        decrement = float(gradient @ step)
+        if (decrement < 1e-2 and np.all(values > floor)) or along[best] <= value + 1e-9:
+            break
+    value, _, curvature = _derivatives(log_density, x, width)
+    if not np.isfinite(value) or not np.all(np.isfinite(curvature)):
+        raise NoMode("the log density is not finite at its mode")
+    values, vectors = np.linalg.eigh(curvature)
+    return x, np.asarray(vectors @ np.diag(np.maximum(values, 1e-2)) @ vectors.T)
+
+
+def _derivatives(log_density: LogDensity, x: Float, width: Float) -> tuple[float, Float, Float]:
+    """Value, gradient and negative Hessian by central differences: 1 + 2 d^2 points in one batch."""
+    d = len(x)
+    steps = np.diag(width)
+    pairs = [(i, j) for i in range(d) for j in range(i)]
+    points = [x, *(x + steps), *(x - steps)]
+    for i, j in pairs:
+        points += [x + steps[i] + steps[j], x - steps[i] - steps[j]]
+    f = _finite(log_density(np.array(points)))
+    up, down = f[1 : d + 1], f[d + 1 : 2 * d + 1]
+    gradient = (up - down) / (2 * width)
+    hessian = np.diag((up + down - 2 * f[0]) / width**2)
+    for (i, j), both in zip(pairs, f[2 * d + 1 :].reshape(-1, 2), strict=True):
+        mixed = both.sum() - up[i] - down[i] - up[j] - down[j] + 2 * f[0]
+        hessian[i, j] = hessian[j, i] = mixed / (2 * width[i] * width[j])
+    return float(f[0]), gradient, -hessian
+
+
+def _improve(rounds: list[tuple[Float, Float]]) -> _Proposal | None:
+    """The t whose location and scatter are the weighted points' of all rounds; None when the weights tell too little.
+
+    Weights are truncated (Ionides 2008), so that a single far point cannot decide the next proposal; each round counts
+    by the number of points that its weights are worth.
+    """
+    points, weights = [], []
+    for own, log_weights in rounds:
+        cut = logsumexp(log_weights) - 0.5 * np.log(len(log_weights))
+        weight = np.exp(np.minimum(log_weights, cut) - cut)
+        points.append(own)
+        weights.append(weight * weight.sum() / np.sum(weight**2))
+    pooled, weight = np.concatenate(points), np.concatenate(weights)
+    weight /= weight.sum()
+    if 1.0 / np.sum(weight**2) < 5 * pooled.shape[1]:
+        return None
+    center = weight @ pooled
+    spread = pooled - center
+    # The narrow component takes the scatter as it is: its own variance is a tenth larger, which does no harm.
+    scatter = (weight[:, None] * spread).T @ spread
+    return _Proposal(center, _root(scatter))
+
+
+def _resample(points: Float, log_weights: Float, source: np.random.Generator) -> Float:
+    """One of the points, drawn by its weight: near enough to the posterior for a chain to begin without warm-up."""
+    chance = np.exp(log_weights - logsumexp(log_weights))
+    return np.asarray(points[source.choice(len(points), p=chance / chance.sum())])
+
+
+def _accept(log_weights: Float, coin: Float) -> NDArray[np.intp]:
+    """Number of the point that each chain is at after each proposal; point 0 is where it starts.
+
+    Metropolis: a proposal is taken with probability min(1, ratio of weights), else the last point stays.
+    """
+    chosen = np.empty(coin.shape, dtype=np.intp)
+    for chain, (weights, coins) in enumerate(zip(log_weights.tolist(), coin.tolist(), strict=True)):
+        at, weight = 0, weights[0]
+        for number, u in enumerate(coins, start=1):
+            if u < weights[number] - weight:
+                at, weight = number, weights[number]
+            chosen[chain, number - 1] = at
+    return chosen
+
+
+def _inside(points: Float, walls: Walls, log_weights: Float) -> Float:
+    """Weights of points beyond a wall become zero."""
+    return np.where(np.all((points > walls[0]) & (points < walls[1]), axis=1), log_weights, NOTHING)
+
+
+def _mirror(x: Float, walls: Walls) -> Float:
+    """The point that x is the image of, where it lies beyond a wall."""
+    lower, upper = walls
+    x = np.where(x < lower, 2 * np.where(np.isfinite(lower), lower, 0.0) - x, x)
+    return np.where(x > upper, 2 * np.where(np.isfinite(upper), upper, 0.0) - x, x)
+
+
+def _finite(values: Float) -> Float:
+    """A density that cannot be computed is none."""
+    return np.where(np.isfinite(values), values, NOTHING)
+
+
+def _root(covariance: Float) -> Float:
+    symmetric = (covariance + covariance.T) / 2
+    scale = np.sqrt(np.maximum(np.diagonal(symmetric), 1e-300))
+    correlation = symmetric / np.outer(scale, scale)
+    return np.asarray(scale[:, None] * np.linalg.cholesky(correlation + 1e-10 * np.eye(len(scale))))

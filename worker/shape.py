@@ -1,0 +1,79 @@
+"""The frozen facts that XLA must know: a compiled program is found by them, and by nothing else.
+
+Sizes are rounded up to buckets, so that data of about the same size share one program; padding changes no result.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CollapsedShape:
+    """Sizes of the collapsed gaussian model with one grouping factor (`blocks` empty: none)."""
+
+    columns: int
+    """Population coefficients that are integrated out."""
+    kept: int
+    """Population coefficients that stay among the hyperparameters, because their prior is not conjugate."""
+    mixed: int
+    """Coefficients with a student_t prior: each brings the precision of a scale mixture of normals."""
+    blocks: tuple[int, ...]
+    """Sizes of the blocks of correlated group-level coefficients."""
+    levels: int
+
+    @property
+    def coefficients(self) -> int:
+        """Group-level coefficients of a level."""
+        return sum(self.blocks)
+
+    @property
+    def correlations(self) -> int:
+        """Free correlations of all blocks."""
+        return sum(size * (size - 1) // 2 for size in self.blocks)
+
+    @property
+    def dimension(self) -> int:
+        """Length of theta: sds, sigma, mixing precisions, kept coefficients, partial correlations."""
+        return self.coefficients + self.correlations + 1 + self.mixed + self.kept
+
+
+def bucket(size: int) -> int:
+    """Round a size up to 0, 1, 2, 3, 4, 6, 8, 12, 16, 24, …: at most half as large again, few distinct values."""
+    if size <= 4:
+        return size
+    power = 1 << (size - 1).bit_length()
+    return power * 3 // 4 if size <= power * 3 // 4 else power
+
+
+def level_bucket(levels: int) -> int:
+    """Round a number of levels up to at least 32 and then to a bucket."""
+    return max(32, bucket(levels))
+
+
+@dataclass(frozen=True, slots=True)
+class FactorShape:
+    """Sizes of one grouping factor in the full model."""
+
+    blocks: tuple[int, ...]
+    levels: int
+    centered: bool
+    """Whether deviations are sampled as such, rather than as standard normal multiples of their sds."""
+
+    @property
+    def coefficients(self) -> int:
+        """Group-level coefficients of a level."""
+        return sum(self.blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class FullShape:
+    """Sizes and settings of the full model, sampled by NUTS."""
+
+    family: str
+    link: str
+    rows: int
+    columns: int
+    factors: tuple[FactorShape, ...]
+    scalars: int
+    """The family's own parameters."""
+    warmup: int
+    max_tree_depth: int
