@@ -59,7 +59,7 @@ def get_summary(
     openapi_extra=header_parameters("If-None-Match"),
     responses=answers(
         (200, "A page of levels.", GroupPage),
-        problems=(*_UNFINISHED, "unknown-factor", "invalid-cursor"),
+        problems=(*_UNFINISHED, "factor-not-found", "invalid-cursor"),
         headers=("ETag",),
         conditional=True,
     ),
@@ -88,7 +88,7 @@ def list_groups(
         posterior = posterior_of(here, record)
         structure = next((found for found in posterior.encoding.factors if found.name == factor), None)
         if structure is None:
-            raise Refusal("unknown-factor")
+            raise Refusal("factor-not-found")
         if coefficient is not None and coefficient not in structure.coefficients:
             raise Refusal("invalid-parameter", "The factor has no such coefficient.")
         items, total = groups(

@@ -54,6 +54,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         version=app.version,
         description=app.description,
         license_info=app.license_info,
+        servers=[{"url": "/"}],
         routes=app.routes,
     )
     document["security"] = []

@@ -63,10 +63,98 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "limit-exceeded": ProblemType(
         422, "Limit exceeded", "The request asks for more than this service does at once; see /v1/limits."
     ),
-    # The model.
+    # The model, its data, and questions about it.
     "invalid-model": ProblemType(
         422, "Invalid model", "The model cannot be fitted to these data as it stands."
     ),
+    # The formula.
+    "formula-syntax": ProblemType(
+        422,
+        "Formula not understood",
+        "The formula cannot be read.",
+        "`position` counts characters from 0, and the message shows the place.",
+    ),
+    "formula-too-large": ProblemType(
+        422, "Formula too large", "The formula is longer or deeper than allowed."
+    ),
+    "unknown-function": ProblemType(
+        422, "Unknown function", "The formula calls a function that is not one of the language."
+    ),
+    "ambiguous-name": ProblemType(422, "Ambiguous name", "Two coefficients of the model have the same name."),
+    # The data.
+    "no-rows": ProblemType(422, "No rows", "There is no row that the model could be fitted to."),
+    "unequal-lengths": ProblemType(422, "Unequal lengths", "The columns have different numbers of rows."),
+    "mixed-types": ProblemType(
+        422, "Mixed types", "A column holds values of different kinds, or values that are no cells."
+    ),
+    "not-finite": ProblemType(
+        422, "Not finite", "A number is infinite or not a number.", "Send null where it is missing."
+    ),
+    "integer-out-of-range": ProblemType(422, "Integer out of range", "An integer has more than 64 bits."),
+    "invalid-text": ProblemType(422, "Invalid text", "A text is not valid Unicode."),
+    "missing-values": ProblemType(
+        422,
+        "Missing values",
+        "A column that the model uses has missing values.",
+        'With `"missing": "drop"` rows that lack a value are left out, and counted.',
+    ),
+    "unknown-column": ProblemType(422, "Unknown column", "The formula names a column that the data lacks."),
+    "column-type": ProblemType(
+        422, "Wrong type of column", "A column is of a type that cannot be used in its place."
+    ),
+    "date-covariate": ProblemType(
+        422,
+        "Date as a covariate",
+        "A column holds dates.",
+        "Send the days since some day as a number instead.",
+    ),
+    "unknown-level": ProblemType(
+        422,
+        "Unknown level",
+        "A factor has a level that the fit has not seen.",
+        'For a grouping factor `"new_levels"` can be `"sample"` or `"population"`.',
+    ),
+    "invalid-levels": ProblemType(
+        422, "Invalid levels", "The levels that were named do not fit the column they were named for."
+    ),
+    # The model.
+    "too-few-levels": ProblemType(422, "Too few levels", "A grouping factor needs at least two levels."),
+    "constant-predictor": ProblemType(
+        422,
+        "Constant predictor",
+        "A predictor has one value only, so its effect cannot be told from the intercept.",
+    ),
+    "constant-response": ProblemType(422, "Constant response", "The response has one value only."),
+    "rank-deficient": ProblemType(
+        422,
+        "Rank-deficient design",
+        "Some columns of the design are linear combinations of others.",
+        'With `"aliased": "drop"` they are left out, and reported.',
+    ),
+    "design-too-large": ProblemType(422, "Design too large", "The model has more coefficients than allowed."),
+    "unknown-family": ProblemType(422, "Unknown family", "There is no family of this name."),
+    "unknown-link": ProblemType(422, "Unknown link", "The family does not have this link."),
+    "invalid-response": ProblemType(422, "Invalid response", "The response has values that it cannot have."),
+    "response-mismatch": ProblemType(
+        422, "Response and family differ", "The response is not one of this family."
+    ),
+    "unknown-distribution": ProblemType(
+        422, "Unknown distribution", "A prior names a distribution that is not had."
+    ),
+    "invalid-prior": ProblemType(
+        422, "Invalid prior", "A prior cannot be read, or cannot hold where it is set."
+    ),
+    "duplicate-prior": ProblemType(422, "Duplicate prior", "Two priors are set for the same parameters."),
+    "unknown-prior-target": ProblemType(
+        422, "Prior for nothing", "A prior is set for a parameter that the model does not have."
+    ),
+    "invalid-sampler": ProblemType(
+        422, "Invalid sampler settings", "A setting of the sampler is out of range."
+    ),
+    "method-not-applicable": ProblemType(
+        422, "Method not applicable", "The sampling method that was asked for cannot fit this model."
+    ),
+    "unknown-factor": ProblemType(422, "Unknown factor", "The model has no grouping factor of this name."),
     # The resource.
     "fit-not-found": ProblemType(404, "No such fit", "There is no fit with this id."),
     "fit-gone": ProblemType(
@@ -85,7 +173,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         409, "Fit failed", "The fit has failed and has no result; its `failure` says why."
     ),
     "fit-cancelled": ProblemType(409, "Fit cancelled", "The fit was cancelled before it had a result."),
-    "unknown-factor": ProblemType(404, "Unknown factor", "The fit has no grouping factor of this name."),
+    "factor-not-found": ProblemType(404, "No such factor", "The fit has no grouping factor of this name."),
     # Why a fit failed.
     "worker-lost": ProblemType(
         500,

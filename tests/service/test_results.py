@@ -69,7 +69,7 @@ def test_groups_are_searched(client: TestClient, finished: str) -> None:
 @pytest.mark.parametrize(
     ("path", "code"),
     [
-        ("groups/nobody", "unknown-factor"),
+        ("groups/nobody", "factor-not-found"),
         ("groups/g?coefficient=z", "invalid-parameter"),
         ("groups/g?cursor=!!", "invalid-cursor"),
         ("groups/g?cursor=YWZ0ZXIgLTE", "invalid-cursor"),
