@@ -93,13 +93,13 @@ def check(call: Call) -> Iterator[Problem]:
     name, function = call.function, FUNCTIONS.get(call.function)
     if function is None:
         hint = f"; {ELSEWHERE[name]}" if name in ELSEWHERE else suggest(name, FUNCTIONS)
-        yield call.position, f"there is no function {name}(){hint}"
+        yield call.position, f"There is no function {name}(){hint}"
         return
     if not call.arguments or call.arguments[0].keyword is not None:
         yield call.position, f"{name}() needs something to work on"
         return
     if function.kind == "categorical" and not _names_factor(call):
-        yield call.arguments[0].value.position, f"the first argument of {name}() is the name of a column"
+        yield call.arguments[0].value.position, f"The first argument of {name}() is the name of a column"
     wrong = list(_options(call, function))
     yield from wrong
     if not wrong:
@@ -123,7 +123,7 @@ def _options(call: Call, function: Function) -> Iterator[Problem]:
         return
     keywords = [option.keyword for option in options if option.keyword]
     if len(set(keywords)) < len(keywords):
-        yield call.position, f"an argument of {name}() is given twice"
+        yield call.position, f"An argument of {name}() is given twice"
     for option in options:
         if option.keyword and option.keyword not in function.parameters:
             hint = suggest(option.keyword, function.parameters)
@@ -138,7 +138,7 @@ def _option(function: str, parameter: str, value: Node) -> Iterator[Problem]:
         if not isinstance(value, Number) or value.value not in range(low, high + 1):
             yield value.position, f"{parameter} of {function}() is a whole number from {low} to {high}"
     elif parameter == "contrast" and _contrast_name(value) is None:
-        yield value.position, f"the contrasts are {', '.join(CONTRASTS)}"
+        yield value.position, f"The contrasts are {', '.join(CONTRASTS)}"
 
 
 def _together(call: Call) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from model import limits
 from model.errors import FormulaError
 from model.grammar import Reader
 from model.syntax import (
@@ -98,16 +99,19 @@ class Formula:
         if not left:
             dot = next(node for node in walk(self.right) if isinstance(node, Dot))
             raise FormulaError(
-                problem(self.source, dot.position, "no column is left for .", "unknown-column")
+                problem(self.source, dot.position, "No column is left for .", "unknown-column")
             )
         everything = left[0] if len(left) == 1 else chain(left, ["+"] * (len(left) - 1))
         resolved = Formula(self.response, _substitute(self.right, everything))
         return Formula(resolved.response, resolved.right, str(resolved))
 
 
-def parse(text: str) -> Formula:
-    """Read a formula; raises FormulaError with every issue found, each with its position and a caret line."""
-    reader = Reader(text)
+def parse(text: str, *, characters: int | None = limits.FORMULA_CHARACTERS) -> Formula:
+    """Read a formula; raises FormulaError with every issue found, each with its position and a caret line.
+
+    `characters` limits the text of a user; canonical text, which may be longer, is read with None.
+    """
+    reader = Reader(text, characters)
     response, additions, right = reader.formula()
     issues = reader.issues
     formula = Formula(Response(response, additions), right, text)

@@ -32,11 +32,9 @@ ARITHMETIC = {operator: PRECEDENCE[operator] for operator in "+-*/"}
 class Reader:
     """Reads one formula; `issues` holds what is wrong but does not stop the reading."""
 
-    def __init__(self, text: str) -> None:
-        if len(text) > limits.FORMULA_CHARACTERS:
-            message = (
-                f"A formula has at most {limits.FORMULA_CHARACTERS} characters, and this has {len(text)}."
-            )
+    def __init__(self, text: str, characters: int | None) -> None:
+        if characters is not None and len(text) > characters:
+            message = f"A formula has at most {characters} characters, and this has {len(text)}."
             raise FormulaError(Issue("formula-too-large", message, "/formula"))
         self.text = text
         self.tokens, self.issues = tokenize(text)
@@ -48,14 +46,14 @@ class Reader:
     def formula(self) -> tuple[Node, tuple[Call, ...], Node]:
         """Read the whole formula: the response, its additions, the right-hand side."""
         if self.sees("~"):
-            raise self.stop("a formula has a response before ~")
+            raise self.stop("A formula has a response before ~")
         response = self.response()
         additions = self.additions() if self.accept("|") else ()
         if not self.accept("~"):
             raise self.unexpected("~ and the terms")
         right = self.terms()
         if self.sees("|") or self.sees("||"):
-            raise self.stop("a bar stands in parentheses, as in (1 + x | g)")
+            raise self.stop("A bar stands in parentheses, as in (1 + x | g)")
         if self.token.kind != "end":
             raise self.unexpected("an operator or the end")
         return response, additions, right
@@ -72,7 +70,7 @@ class Reader:
             return pair
         node = self.arithmetic()
         if not isinstance(node, Name | Call):
-            self.report(start.position, "a response that is computed goes in I(), as in I(y / 100)")
+            self.report(start.position, "A response that is computed goes in I(), as in I(y / 100)")
         elif isinstance(node, Call) and node.function in calls.FUNCTIONS:
             kind = calls.FUNCTIONS[node.function].kind
             if kind in ("basis", "categorical"):
@@ -112,10 +110,10 @@ class Reader:
             position = self.take().position
             exponent = self.token
             if exponent.kind != "number" or exponent.value not in range(1, limits.POWER + 1):
-                raise self.stop(f"the power of a term is a whole number from 1 to {limits.POWER}")
+                raise self.stop(f"The power of a term is a whole number from 1 to {limits.POWER}")
             self.take()
             if isinstance(node, Power):
-                raise self.stop("a power of a power is not allowed", exponent)
+                raise self.stop("A power of a power is not allowed", exponent)
             node = Power(node, Number(exponent.value, exponent.position), position)
         return node
 
@@ -125,7 +123,7 @@ class Reader:
         if token.kind == "number":
             if token.value not in (0.0, 1.0):
                 raise self.stop(
-                    f"as a term a number is 0 or 1; arithmetic goes in I(), as in I({token.text} * x)"
+                    f"As a term a number is 0 or 1; arithmetic goes in I(), as in I({token.text} * x)"
                 )
             return Number(self.take().value, token.position)
         if token.kind == "name" and token.text == ".":
@@ -190,7 +188,7 @@ class Reader:
         if token.kind == "quoted" or not self.called():
             self.take()
             if self.sees("("):
-                raise self.stop("a name in backticks is a column, which cannot be called")
+                raise self.stop("A name in backticks is a column, which cannot be called")
             return Name(token.text, token.position)
         call = self.call(data=1)
         for position, sentence in calls.check(call):
@@ -283,7 +281,7 @@ class Reader:
         """Consume what opens one level of nesting."""
         self.depth += 1
         if self.depth > limits.NESTING_DEPTH:
-            message = f"a formula is nested at most {limits.NESTING_DEPTH} deep"
+            message = f"A formula is nested at most {limits.NESTING_DEPTH} deep"
             raise self.stop(message, code="formula-too-large")
         self.take()
 
@@ -303,7 +301,7 @@ class Reader:
         """The refusal of the token at hand."""
         token = self.token
         found = token.text if token.kind in ("end", "operator") else f"{token.kind} {token.text[:40]}"
-        return self.stop(f"expected {expected}, found {found}")
+        return self.stop(f"Expected {expected}, found {found}")
 
     def stop(self, sentence: str, token: Token | None = None, code: str = "formula-syntax") -> FormulaError:
         """All issues so far and one at a token (the one at hand), which ends the reading."""

@@ -26,7 +26,12 @@ from model.variables import Variables
 Missing = Literal["error", "drop"]
 Aliased = Literal["error", "drop"]
 VERSION = 1
-parse_once = lru_cache(maxsize=256)(parse)
+
+
+@lru_cache(maxsize=256)
+def parse_once(canonical: str) -> Formula:
+    """The tree of a canonical formula."""
+    return parse(canonical, characters=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,7 +206,7 @@ def label(node: Node) -> str:
     """What a variable is called in a coefficient: a column's own name, quoted where it would mislead."""
     if isinstance(node, Name) and node.name != "Intercept" and not set(":(`") & set(node.name):
         return node.name
-    return enclose(node, 4)
+    return backticked(node.name) if isinstance(node, Name) else enclose(node, PRECEDENCE[":"])
 
 
 def starts_name(character: str) -> bool:
@@ -227,7 +227,12 @@ def quote(name: str) -> str:
         and all(map(continues_name, name))
         and not (name[0] == "." and name[1].isdecimal())
     )
-    return name if plain else "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+    return name if plain else backticked(name)
+
+
+def backticked(name: str) -> str:
+    """A name in backticks."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
 def number_text(value: float) -> str:

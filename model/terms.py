@@ -92,7 +92,7 @@ def expand(right: Node, text: str, response: Node) -> Structure:
     expansion = _Expansion(text)
     population = expansion.terms(right)
     if len(expansion.bars) > limits.BARS:
-        expansion.report(expansion.bars[-1], f"a formula has at most {limits.BARS} bars", "formula-too-large")
+        expansion.report(expansion.bars[-1], f"A formula has at most {limits.BARS} bars", "formula-too-large")
         raise FormulaError(expansion.issues)
     groupings: dict[frozenset[str], tuple[tuple[str, ...], list[tuple[Bar, Effects]]]] = {}
     for bar in expansion.bars:
@@ -102,14 +102,14 @@ def expand(right: Node, text: str, response: Node) -> Structure:
         expansion.issues.extend(inner.issues)
         expansion.notices.extend(inner.notices)
         if not inner.issues and not effects.terms.labels:
-            expansion.report(bar, "the bar has no effects; 1 is the intercept")
+            expansion.report(bar, "The bar has no effects; 1 is the intercept")
         for columns in expansion.group(bar.group, bar):
             entry = groupings.setdefault(frozenset(columns), (columns, []))
             for other, earlier in entry[1]:
                 expansion.check_distinct(bar, effects, other, earlier, columns)
             entry[1].append((bar, effects))
     if twice := next((node for node in walk(right) if node == response), None):
-        expansion.report(twice, "the response is on both sides of ~")
+        expansion.report(twice, "The response is on both sides of ~")
     if expansion.issues:
         raise FormulaError(expansion.issues)
     resolved = tuple(Grouping(columns, tuple(e for _, e in bars)) for columns, bars in groupings.values())
@@ -173,12 +173,12 @@ class _Expansion:
                 self.intercept = value == 1.0
             case Bar():
                 if self.inside_bar:
-                    self.report(node, "a bar stands inside a bar")
+                    self.report(node, "A bar stands inside a bar")
                 else:
                     self.bars.append(node)
             case Call("offset", (argument,)):
                 if self.inside_bar:
-                    self.report(node, "an offset stands inside a bar")
+                    self.report(node, "An offset stands inside a bar")
                 else:
                     self.offsets.append(argument.value)
             case Chain() if node.precedence == 1:
@@ -224,7 +224,7 @@ class _Expansion:
             case Power(base, Number(exponent)):
                 return self.power(node, self.masks(base), int(exponent))
             case Number() | Bar() | Negation() | Call("offset"):
-                what = "a bar" if isinstance(node, Bar) else str(node)
+                what = "A bar" if isinstance(node, Bar) else str(node)
                 self.report(node, f"{what} can only be added to the other terms")
                 return {}
             case _:
@@ -244,7 +244,7 @@ class _Expansion:
             return nested if operator == "%in%" else left | nested
         product = {one | other: None for one in left for other in right}
         if any(mask.bit_count() > limits.TERM_VARIABLES for mask in product):
-            message = f"a term joins at most {limits.TERM_VARIABLES} variables"
+            message = f"A term joins at most {limits.TERM_VARIABLES} variables"
             self.report(node, message, "formula-too-large")
             raise FormulaError(self.issues)
         return product if operator == ":" else left | right | product
@@ -286,7 +286,7 @@ class _Expansion:
                     widest = max(map(len, nests), default=0) + max(map(len, inner), default=0)
                     if len(nests) * len(inner) > limits.BARS or widest > limits.GROUP_COLUMNS:
                         what = f"{limits.BARS} grouping factors, each of {limits.GROUP_COLUMNS} columns"
-                        self.report(node, f"a bar makes at most {what}", "formula-too-large")
+                        self.report(node, f"A bar makes at most {what}", "formula-too-large")
                         return []
                     if operator == ":":
                         nests = [outer + columns for outer in nests for columns in inner]
@@ -315,7 +315,7 @@ class _Expansion:
 
     def too_large(self, node: Node) -> None:
         """End an expansion that grows beyond the limit."""
-        self.report(node, f"the formula expands to more than {limits.TERMS} terms", "formula-too-large")
+        self.report(node, f"The formula expands to more than {limits.TERMS} terms", "formula-too-large")
         raise FormulaError(self.issues)
 
     def report(self, node: Node, sentence: str, code: str = "formula-syntax") -> None:
@@ -341,7 +341,7 @@ def _group_advice(node: Node, bar: Bar) -> str:
             bars = " + ".join(f"({bar.effects} {mark} {group})" for group in (*node.operands, cells))
             return f"* does not join grouping factors; write {bars}"
     if isinstance(node, Call) and node.function in ("factor", "C"):
-        return "a grouping column is categorical already; write its name alone"
+        return "A grouping column is categorical already; write its name alone"
     if isinstance(node, Dot | Number):
         return f"{node} is no grouping column"
-    return "a grouping factor is a column, or columns joined by : or /"
+    return "A grouping factor is a column, or columns joined by : or /"

@@ -29,18 +29,18 @@ LOOKALIKES = {
     "＝": "=",
 }
 HINTS = {
-    ">": "comparisons are not part of a formula; make the column beforehand",
-    "<": "comparisons are not part of a formula; make the column beforehand",
-    "!": "logic is not part of a formula; make the column beforehand",
-    "&": "logic is not part of a formula; make the column beforehand",
-    "%": "the only operator in percent signs is %in%",
-    "$": "columns are named alone, without their table",
-    "@": "columns are named alone, without their table",
-    "[": "columns cannot be indexed",
-    "{": "a formula holds no code",
-    ";": "a formula is one expression",
-    "#": "a formula holds no comments",
-    "\\": "a formula holds no functions",
+    ">": "Comparisons are not part of a formula; make the column beforehand",
+    "<": "Comparisons are not part of a formula; make the column beforehand",
+    "!": "Logic is not part of a formula; make the column beforehand",
+    "&": "Logic is not part of a formula; make the column beforehand",
+    "%": "The only operator in percent signs is %in%",
+    "$": "Columns are named alone, without their table",
+    "@": "Columns are named alone, without their table",
+    "[": "Columns cannot be indexed",
+    "{": "A formula holds no code",
+    ";": "A formula is one expression",
+    "#": "A formula holds no comments",
+    "\\": "A formula holds no functions",
 }
 
 
@@ -101,7 +101,7 @@ def _number(text: str, start: int, tokens: list[Token], issues: list[Issue]) -> 
         return at
     value = float(text[start:at])
     if value == float("inf"):
-        issues.append(problem(text, start, "the number is too large"))
+        issues.append(problem(text, start, "The number is too large"))
         value = 0.0
     tokens.append(Token("number", text[start:at], start, value))
     return at
@@ -122,14 +122,14 @@ def _quoted(text: str, start: int, tokens: list[Token], issues: list[Issue]) -> 
         if text[at] == "\\" and text[at + 1 : at + 2] in ("\\", mark):
             at += 1
         if unicodedata.category(text[at]) in ("Cc", "Cs"):
-            issues.append(problem(text, at, "control characters are not allowed"))
+            issues.append(problem(text, at, "Control characters are not allowed"))
         characters.append(text[at])
         at += 1
     word = "".join(characters)
     if at >= len(text):
-        issues.append(problem(text, start, f"the closing {mark} is missing"))
+        issues.append(problem(text, start, f"The closing {mark} is missing"))
     elif not word and mark == "`":
-        issues.append(problem(text, start, "a name cannot be empty"))
+        issues.append(problem(text, start, "A name cannot be empty"))
     tokens.append(Token("quoted" if mark == "`" else "text", word, start))
     return at + 1
 
@@ -141,13 +141,13 @@ def _stray(character: str) -> str:
         return HINTS[character]
     if character.isprintable():
         return f"{character} has no meaning in a formula; a name that holds it goes in backticks"
-    return f"the invisible character U+{ord(character):04X} is not allowed"
+    return f"The invisible character U+{ord(character):04X} is not allowed"
 
 
 def problem(text: str, position: int, sentence: str, code: str = "formula-syntax") -> Issue:
     """An issue at a position of the formula; its message ends with the text and a caret below the place."""
-    message = sentence[0].upper() + sentence[1:] + "."
-    return Issue(code, f"{message}\n{caret(text, position)}", "/formula", position)
+    stop = "" if sentence.endswith("?") else "."
+    return Issue(code, f"{sentence}{stop}\n{caret(text, position)}", "/formula", position)
 
 
 def caret(text: str, position: int, width: int = 72) -> str:
