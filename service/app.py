@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -53,13 +54,16 @@ def create_app(
                 yield
         services.drain()
 
-    app = FastAPI(
+    # The pages of /docs come from this host, not from somewhere in the network.
+    app = FastAPIOffline(
         title="ranef",
         version="0.1.0",
         description="Bayesian mixed models over HTTP.",
         license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        docs_url="/docs",
         redoc_url=None,
+        static_url="/docs/static",
         separate_input_output_schemas=False,
         redirect_slashes=False,
         middleware=[
