@@ -67,7 +67,7 @@ def encode_response(response: Response, table: Table, variables: Variables) -> R
         expect(y <= trials, response.value, "at most the number of trials")
     if weights_node is not None and weights is not None:
         expect(weights >= 0, weights_node, "zero or more")
-        if not np.any(weights > 0):
+        if not weights.any():
             message = f"{weights_node} is zero in every row."
             issues.append(Issue("invalid-response", message, "/formula", weights_node.position))
     if error_node is not None and error is not None:
