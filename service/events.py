@@ -22,6 +22,7 @@ from store.records import FitRecord
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["fits"])
 
 EVENT_STREAM = "text/event-stream"
+EVENT_ID = r"^\d{1,18}(-\d{1,18})?$"
 KEEP_ALIVE_SECONDS = 15.0
 # How soon a stream notices that the service is to stop.
 _PATIENCE = 0.5
@@ -42,7 +43,9 @@ async def list_events(
     here: Here,
     tenant: Tenant,
     fit_id: str,
-    last_event_id: Annotated[str | None, Header(max_length=64, description="Only what came after.")] = None,
+    last_event_id: Annotated[
+        str | None, Header(pattern=EVENT_ID, description="Only what came after.")
+    ] = None,
 ) -> Response:
     """Follow a fit as `text/event-stream` until it has ended, or list what has happened so far as JSON.
 

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from model.errors import InvalidModel, Issue, RanefError
 from service.problem_types import PROBLEM_TYPES
@@ -109,7 +110,22 @@ async def _parameters(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return respond(request, _BY_STATUS.get(error.status_code, "bad-request"), headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_allowed_methods(request))
+    return respond(request, _BY_STATUS.get(error.status_code, "bad-request"), headers=headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Each route knows its own methods only, where a path may have several."""
+    return [
+        method
+        for method in ("GET", "POST", "DELETE")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:

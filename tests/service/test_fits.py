@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.answers import Fit, FitList, Problem
+from service.answers import EventList, Fit, FitList, Problem
 from store.base import StoreUnavailable
 from store.memory import MemoryStore
 from store.records import Failure
@@ -221,3 +221,23 @@ def test_a_fit_whose_message_is_lost_is_accepted(client: TestClient, app: Any) -
 
     app.state.services.enqueue = unreachable
     assert client.post("/v1/fits", json=REQUEST).status_code == 202
+
+
+def test_the_history_is_listed(client: TestClient, finished: str) -> None:
+    history = EventList.model_validate(client.get(f"/v1/fits/{finished}/events").json()).items
+    assert [event.status for event in history] == ["queued", "running", "succeeded"]
+    rest = client.get(f"/v1/fits/{finished}/events", headers={"Last-Event-ID": history[0].id}).json()
+    assert [event["id"] for event in rest["items"]] == [event.id for event in history[1:]]
+
+
+@pytest.mark.parametrize("last", ["W}X)", "-1", "$", "1-", "9" * 30])
+def test_what_is_no_event_id_is_refused(client: TestClient, finished: str, last: str) -> None:
+    answer = client.get(f"/v1/fits/{finished}/events", headers={"Last-Event-ID": last})
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-parameter")
+
+
+def test_a_stream_of_a_finished_fit_ends(client: TestClient, finished: str) -> None:
+    answer = client.get(f"/v1/fits/{finished}/events", headers={"Accept": "text/event-stream"})
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    assert answer.text.count("event: status") == 3
+    assert client.get(f"/v1/fits/{finished}/events", headers={"Accept": "text/csv"}).status_code == 406
