@@ -3,6 +3,7 @@
 Each gives all the issues that it finds, so that a request is answered once with everything that is wrong.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -97,7 +98,7 @@ def wrong_levels(structure: Structure, table: Table, levels: Mapping[str, Sequen
             report(f"The levels given for {name!r} are not all of its kind: {KIND_NAMES[column.kind]}.")
             continue
         if len(set(given)) < len(given):
-            repeated = sorted({value for value in given if given.count(value) > 1}, key=str)
+            repeated = [value for value, count in Counter(given).items() if count > 1]
             report(f"The levels given for {name!r} repeat {listing(repeated)}.")
         values, _ = distinct(column)
         known = set(given)

@@ -40,8 +40,8 @@ class Design:
     """One data set as arrays.
 
     `x` has the intercept as its first column when `intercept` is true. `y`, `weights`, `standard_error` (of
-    `se()`) and `trials` are None where the formula has none or where rows are to be predicted. Of
-    `cbind(s, f)` y is s and trials s + f. `notices` say where a basis is extrapolated.
+    `se()`) and `trials` are None where the formula has none or where rows are to be predicted (but for
+    `trials(n)` of data that have n). Of `cbind(s, f)` y is s and trials s + f. `notices` say where a basis is extrapolated.
     """
 
     x: Float  # (row, coef)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from model import limits
+from model.bars import expand
 from model.errors import FormulaError
 from model.grammar import Reader
 from model.syntax import (
@@ -24,7 +25,7 @@ from model.syntax import (
     column_names,
     walk,
 )
-from model.terms import Structure, expand
+from model.terms import Structure
 from model.tokens import problem
 
 

@@ -48,6 +48,11 @@ class Factor:
             at += matrix.width
         return tuple(blocks)
 
+    @property
+    def width(self) -> int:
+        """Number of coefficients, known without their names."""
+        return sum(matrix.width for matrix in self.matrices)
+
     @cached_property
     def places(self) -> dict[Level, int]:
         """The index of each level."""

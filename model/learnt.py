@@ -19,7 +19,7 @@ from model.formula import Formula, parse
 from model.grouping import Factor, make_factor
 from model.levels import Value
 from model.matrix import Matrix
-from model.syntax import Call, walk
+from model.syntax import Call, column_names, walk
 from model.terms import Structure
 from model.variables import Variables
 
@@ -108,6 +108,12 @@ class Encoding:
             make_factor(grouping, self.variables, levels)
             for grouping, levels in zip(self.structure.groupings, self.levels, strict=True)
         )
+
+    @cached_property
+    def trial_names(self) -> frozenset[str]:
+        """The columns of `trials(…)`, which a prediction of counts needs."""
+        node = self.parsed.response.addition("trials")
+        return frozenset() if node is None else frozenset(column_names(node))
 
     @cached_property
     def bases(self) -> tuple[tuple[Call, Basis], ...]:

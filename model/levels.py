@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.column import Column
-from model.syntax import number_text
+from model.spelling import number_text
 
 Value: TypeAlias = str | int | float | bool
 Index = NDArray[np.int64]

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from model import limits
 from model.errors import Issue
-from model.syntax import continues_name, starts_name
+from model.spelling import continues_name, starts_name
 
 TokenKind = Literal["name", "quoted", "number", "text", "operator", "end"]
 OPERATORS = frozenset(("**", "||", "%in%", *"+-*/^:~|(),="))

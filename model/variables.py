@@ -22,7 +22,7 @@ from model.syntax import Call, Name, Node, Number, Text, Word, column_names, lab
 from model.table import Table
 
 Float = NDArray[np.float64]
-ISO_DATE = re.compile(r"\d{4}-\d{2}(-\d{2}([T ]\d{2}:\d{2}.*)?)?")
+ISO_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([T ]\d{2}:\d{2}.*)?")
 
 
 @dataclass(frozen=True)

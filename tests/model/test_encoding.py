@@ -423,6 +423,16 @@ def test_cbind_and_trials() -> None:
     assert codes("cbind(s, n) | trials(n) ~ x", counts) == ["invalid-response"]
 
 
+def test_trials_are_read_for_predictions_where_they_are_given() -> None:
+    encoding, _ = made("s | trials(n) ~ x", {"s": [1, 0, 2, 3, 1, 1, 0, 2], "n": [3] * 8})
+    assert predicted(encoding, {"x": [1.0]}).trials is None
+    trials = predicted(encoding, {"x": [1.0, 2.0], "n": [5, 7]}).trials
+    assert trials is not None
+    assert trials.tolist() == [5, 7]
+    with pytest.raises(InvalidModel, match="'n' has missing values"):
+        predicted(encoding, {"x": [1.0, 2.0], "n": [5, None]})
+
+
 def test_weights_and_standard_errors() -> None:
     _, design = made("y | weights(x) + se(x / 10) ~ 1")
     np.testing.assert_array_equal(design.weights, X)
