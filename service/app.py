@@ -8,10 +8,11 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from service import estimates, events, fits, formulas, health, predictions, problems
-from service.deps import Enqueue, Services, accepts_json, only_known_parameters
+from service import VERSION, estimates, events, fits, formulas, health, predictions, problems
+from service.deps import Enqueue, Services, only_known_parameters
 from service.draining import told_of_signals
-from service.middleware import LastResort, RequestLog
+from service.middleware import HeadAsGet, LastResort, RequestLog
+from service.negotiation import accepts_json
 from service.openapi import describe
 from service.posteriors import Posteriors
 from service.settings import ServiceSettings
@@ -57,7 +58,7 @@ def create_app(
     # The pages of /docs come from this host, not from somewhere in the network.
     app = FastAPIOffline(
         title="ranef",
-        version="0.1.0",
+        version=VERSION,
         description="Bayesian mixed models over HTTP.",
         license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
@@ -76,6 +77,7 @@ def create_app(
                 expose_headers=_EXPOSED,
             ),
             Middleware(LastResort),
+            Middleware(HeadAsGet),
         ],
         dependencies=[Depends(only_known_parameters)],
     )

@@ -11,6 +11,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service import VERSION
 from store.records import FitRecord
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
@@ -39,8 +40,9 @@ def lasting(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Answer with a part of an ended fit, or 304, with nothing computed, if the client has it already."""
-    address = f"{record.id} {record.finished_at} {record.expires_at} {request.url.path}?{request.url.query}"
-    tag = f'"{hashlib.sha256(address.encode()).hexdigest()[:32]}"'
+    # Another version of the software may write the same result in other words.
+    what = (VERSION, record.id, record.finished_at, record.expires_at, request.url.path, request.url.query)
+    tag = f'"{hashlib.sha256(repr(what).encode()).hexdigest()[:32]}"'
     kept = {"ETag": tag, "Cache-Control": f"private, max-age={max_age}", **(headers or {})}
     if _matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=kept)

@@ -15,7 +15,14 @@ from service.problems import MEDIA_TYPE
 Responses = dict[int | str, dict[str, Any]]
 
 _EVERY_OPERATION = ("not-acceptable", "invalid-parameter", "internal-error")
-_EVERY_BODY = ("invalid-request", "invalid-json", "body-timeout", "body-too-large", "unsupported-media-type")
+_EVERY_BODY = (
+    "invalid-request",
+    "invalid-json",
+    "invalid-gzip",
+    "body-timeout",
+    "body-too-large",
+    "unsupported-media-type",
+)
 
 
 def _header(description: str, type_: str = "string") -> dict[str, Any]:

@@ -12,9 +12,10 @@ from starlette.responses import Response, StreamingResponse
 
 from service.answers import EventList
 from service.caching import fresh, to_json
-from service.deps import Here, Services, Tenant, accepted_media_type
+from service.deps import Here, Services, Tenant
 from service.documentation import answers
 from service.lookup import find
+from service.negotiation import accepted_media_type
 from service.views import event_view
 from store.base import StoreUnavailable
 from store.records import FitRecord

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from service.answers import Fit, FitList
+from service.bodies import JsonBody, work_on
 from service.caching import fresh, lasting, to_json
-from service.deps import Here, JsonBody, Services, Tenant
+from service.deps import Here, Services, Tenant
 from service.documentation import answers, header_parameters, json_request
 from service.idempotency import once
 from service.lookup import find
@@ -56,7 +57,7 @@ async def submit_fit(request: Request, here: Here, tenant: Tenant, body: JsonBod
         return submit(here, tenant, *read_fit(body, here.settings.limits))
 
     async def answer() -> Response:
-        record, created = await run_sync(accept)
+        record, created = await work_on(here, body, accept)
         wait = preferred_wait(request, here.settings.limits.wait_seconds)
         record = await until_ended(here, record, wait)
         status = 200 if not created else 201 if record.status.terminal else 202

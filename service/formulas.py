@@ -2,17 +2,18 @@
 
 from typing import Any
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from model.spec import FitPlan, outline
 from service.answers import FormulaCheck
+from service.bodies import JsonBody, work_on
 from service.caching import fresh
-from service.deps import Here, JsonBody, Tenant
+from service.deps import Here, Tenant
 from service.documentation import answers, json_request
 from service.reading import read_check
 from service.schemas import ModelRequest
+from service.sizes import result_bytes
 
 router = APIRouter(prefix="/v1/formulas", tags=["formulas"])
 
@@ -32,11 +33,10 @@ async def check_formula(here: Here, tenant: Tenant, body: JsonBody) -> Response:
         outlined = outline(request.formula)
         return fresh(outlined if plan is None else {**outlined, **_describe(plan)})
 
-    return await run_sync(answer)
+    return await work_on(here, body, answer)
 
 
 def _describe(plan: FitPlan) -> dict[str, Any]:
-    draws = plan.sampler.chains * plan.sampler.draws
     return {
         "formula": plan.formula,
         "response": plan.encoding.response,
@@ -65,6 +65,6 @@ def _describe(plan: FitPlan) -> dict[str, Any]:
         "parameters": plan.parameters,
         "method": plan.method,
         "method_reason": plan.method_reason,
-        "estimate": {"seconds": plan.cost, "bytes": 8 * plan.parameters * draws},
+        "estimate": {"seconds": plan.cost, "bytes": result_bytes(plan)},
         "warnings": plan.warnings,
     }

@@ -1,13 +1,13 @@
 """Predictions for new rows from a finished fit, made here and at once: no queue and no worker."""
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from model.predict import predict
 from service.answers import Predictions
+from service.bodies import JsonBody, work_on
 from service.caching import fresh
-from service.deps import Here, JsonBody, Tenant
+from service.deps import Here, Tenant
 from service.documentation import answers, json_request
 from service.lookup import find_ended, posterior_of
 from service.reading import read_prediction
@@ -53,4 +53,4 @@ async def post_predictions(here: Here, tenant: Tenant, fit_id: str, body: JsonBo
             )
         )
 
-    return await run_sync(answer)
+    return await work_on(here, body, answer)

@@ -44,6 +44,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "The body is not JSON as RFC 8259 defines it.",
         "NaN and Infinity are not JSON, text must be valid Unicode, and no key may be given twice.",
     ),
+    "invalid-gzip": ProblemType(
+        400, "Invalid gzip", "The body is not one whole gzip file, though Content-Encoding says so."
+    ),
     "invalid-parameter": ProblemType(
         422, "Invalid parameter", "A parameter of the query or a header is unknown, repeated or out of range."
     ),

@@ -120,9 +120,10 @@ def _allowed_methods(request: Request) -> list[str]:
     """Each route knows its own methods only, where a path may have several."""
     return [
         method
-        for method in ("GET", "POST", "DELETE")
+        for method in ("GET", "HEAD", "POST", "DELETE")
         if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            # HEAD is answered as GET.
+            route.matches({**request.scope, "method": method.replace("HEAD", "GET")})[0] is Match.FULL
             for route in request.app.routes
         )
     ]

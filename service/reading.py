@@ -16,6 +16,7 @@ from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
 from model.table import Table, escape_pointer
 from service.schemas import Data, FitRequest, ModelRequest, PredictionRequest, Sampler
 from service.settings import Limits
+from service.sizes import result_bytes
 
 Request = TypeVar("Request", bound=BaseModel)
 Value = TypeVar("Value")
@@ -88,6 +89,8 @@ def _read_model(
         plan = _try(issues, lambda: prepare(spec))
         if plan is not None and plan.parameters > limits.parameters:
             issues.append(_too_many("parameters", plan.parameters, limits.parameters, "/formula"))
+        elif plan is not None and (size := result_bytes(plan)) > limits.result_bytes:
+            issues.append(_too_many("bytes of draws", size, limits.result_bytes, "/sampler/draws"))
     elif "formula" not in wrong:
         _try(issues, lambda: parse(request.formula))
     return request, plan, issues

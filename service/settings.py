@@ -26,6 +26,7 @@ class Limits(BaseSettings):
     draws: PositiveInt = Field(
         default=MAX_TOTAL_DRAWS, le=MAX_TOTAL_DRAWS
     )  # of all chains together, after warm-up
+    result_bytes: PositiveInt = 512 * MEBIBYTE  # of the draws that a fit leaves
     metadata_entries: PositiveInt = 32
     metadata_characters: PositiveInt = 512  # of a key or a value
     prediction_rows: PositiveInt = 100_000

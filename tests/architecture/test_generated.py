@@ -1,5 +1,6 @@
 """What is generated and committed is what would be generated now."""
 
+import tomllib
 from typing import Any
 
 import orjson
@@ -73,3 +74,10 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
     known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
     assert references(document) <= known
+
+
+def test_the_version_is_the_projects(document: dict[str, Any]) -> None:
+    project = tomllib.loads((OPENAPI_JSON.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    assert document["info"]["version"] == project["version"]

@@ -1,5 +1,6 @@
 """Whatever goes wrong is a problem document with the request's id, and never says more than it should."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -47,9 +48,9 @@ def test_every_error_is_a_problem(client: TestClient, method: str, path: str, st
 
 
 def test_405_says_what_is_allowed(client: TestClient) -> None:
-    assert client.put("/v1/fits").headers["Allow"] == "GET, POST"
-    assert client.post("/livez").headers["Allow"] == "GET"
-    assert client.put(FIT).headers["Allow"] == "GET, DELETE"
+    assert client.put("/v1/fits").headers["Allow"] == "GET, HEAD, POST"
+    assert client.post("/livez").headers["Allow"] == "GET, HEAD"
+    assert client.put(FIT).headers["Allow"] == "GET, HEAD, DELETE"
 
 
 @pytest.mark.parametrize(
@@ -121,6 +122,37 @@ def test_a_body_is_cut_off_where_it_becomes_too_large(client: TestClient) -> Non
             yield b" " * 100_000
 
     check(client.post("/v1/fits", content=endless(), headers=JSON), 413, "body-too-large")
+
+
+def test_a_gzipped_body_is_unpacked(client: TestClient) -> None:
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    answer = client.post("/v1/fits", content=gzip.compress(json.dumps(REQUEST).encode()), headers=headers)
+    assert answer.status_code == 202
+
+
+def test_a_gzipped_body_is_no_way_around_the_limit(client: TestClient) -> None:
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    bomb = gzip.compress(b" " * 50_000_000)
+    check(client.post("/v1/fits", content=bomb, headers=headers), 413, "body-too-large")
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", gzip.compress(b"{}")[:-3], gzip.compress(b"{}") + b"more"])
+def test_a_body_that_is_not_one_gzip_file_is_refused(client: TestClient, body: bytes) -> None:
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    check(client.post("/v1/fits", content=body, headers=headers), 400, "invalid-gzip")
+
+
+def test_head_is_get_without_a_body(client: TestClient) -> None:
+    for path, status in (("/livez", 200), ("/v1/limits", 200), ("/nowhere", 404)):
+        answer = client.head(path)
+        assert (answer.status_code, answer.content) == (status, b"")
+        assert int(answer.headers["Content-Length"]) > 0
+
+
+def test_all_that_is_wrong_with_a_query_is_said(client: TestClient) -> None:
+    problem = check(client.get("/v1/fits?limit=0&colour=red&status=a&status=b"), 422, "invalid-parameter")
+    messages = " ".join(error.message for error in problem.errors)
+    assert all(name in messages for name in ("limit", "colour", "status"))
 
 
 def test_unexpected_errors_say_nothing_of_themselves(app: FastAPI, client: TestClient) -> None:

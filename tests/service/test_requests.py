@@ -112,7 +112,13 @@ def test_true_is_no_number(client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "what"),
-    [("rows", "24 rows"), ("columns", "3 columns"), ("cells", "72 cells"), ("parameters", "parameters")],
+    [
+        ("rows", "24 rows"),
+        ("columns", "3 columns"),
+        ("cells", "72 cells"),
+        ("parameters", "parameters"),
+        ("result_bytes", "bytes of draws"),
+    ],
 )
 def test_each_limit_is_held_and_said(limit: str, what: str) -> None:
     settings = ServiceSettings(limits=Limits(**{limit: 2}))

@@ -49,7 +49,7 @@ def serving(tmp_path: Path) -> Iterator[Site]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path / "log"
-    environment = {**os.environ, "PORT": str(port), "REDIS_URL": server.url}
+    environment = {**os.environ, "PORT": str(port), "REDIS_URL": server.url, "RANEF_BODY_SECONDS": "2"}
     with running(server) as valkey, log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "service"], cwd=ROOT, env=environment, stdout=output, stderr=output
@@ -108,6 +108,18 @@ def test_a_body_of_200_megabytes_is_refused_and_not_kept(site: Site) -> None:
     assert (answer.status_code, answer.json()["type"]) == (413, "/problems/body-too-large")
     # The limit is 64 MiB, of which one copy may exist.
     assert peak - before < 150_000_000
+
+
+def test_a_body_that_never_comes_is_not_waited_for(site: Site) -> None:
+    url = site.http.base_url
+    head = f"POST /v1/fits HTTP/1.1\r\nHost: {url.host}\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    started = time.monotonic()
+    with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+        connection.sendall(head.encode() + b"{")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert 1.5 < time.monotonic() - started < 5
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"/problems/body-timeout" in answer
 
 
 def test_a_stream_ends_with_its_fit_and_resumes(site: Site) -> None:
