@@ -40,6 +40,7 @@ class Affine:
 class Polynomial:
     """`poly(x, degree)`: polynomials orthonormal over the training rows, by their three-term recurrence.
 
+    The recurrence runs on x moved to [-1, 1], where no power of it overflows.
     Source: Kennedy and Gentle (1980), Statistical Computing, pp. 343-4, as in R's `poly`.
     """
 
@@ -51,15 +52,17 @@ class Polynomial:
     @classmethod
     def learn(cls, x: Float, degree: int) -> Self:
         """Learn from x (row,), which has more than `degree` distinct values."""
+        low, high = float(x.min()), float(x.max())
+        unit = _unit(x, low, high)
         shifts: list[float] = []
         norms = [float(len(x))]
-        before, current = np.zeros_like(x), np.ones_like(x)
+        before, current = np.zeros_like(unit), np.ones_like(unit)
         for _ in range(degree):
-            shifts.append(float(x @ (current * current)) / norms[-1])
+            shifts.append(float(unit @ (current * current)) / norms[-1])
             ratio = norms[-1] / norms[-2] if len(norms) > 1 else 0.0
-            before, current = current, (x - shifts[-1]) * current - ratio * before
+            before, current = current, (unit - shifts[-1]) * current - ratio * before
             norms.append(float(current @ current))
-        return cls(tuple(shifts), tuple(norms), float(x.min()), float(x.max()))
+        return cls(tuple(shifts), tuple(norms), low, high)
 
     @property
     def width(self) -> int:
@@ -68,11 +71,12 @@ class Polynomial:
 
     def __call__(self, x: Float) -> Float:
         """The columns (row, degree)."""
+        unit = _unit(x, self.low, self.high)
         columns = np.empty((len(x), self.width))
-        before, current = np.zeros_like(x), np.ones_like(x)
+        before, current = np.zeros_like(unit), np.ones_like(unit)
         for k, shift in enumerate(self.shifts):
             ratio = self.norms[k] / self.norms[k - 1] if k else 0.0
-            before, current = current, (x - shift) * current - ratio * before
+            before, current = current, (unit - shift) * current - ratio * before
             columns[:, k] = current / np.sqrt(self.norms[k + 1])
         return columns
 
@@ -171,6 +175,10 @@ def learnt_from_json(document: dict[str, Any]) -> Learnt:
         if key != "kind"
     }
     return KINDS[document["kind"]](**fields)
+
+
+def _unit(x: Float, low: float, high: float) -> Float:
+    return (x - low) / (high - low) * 2.0 - 1.0
 
 
 def _quantiles(x: Float, count: int) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from model.bases import Learnt
 from model.design import Design, FactorDesign, Level
 from model.errors import InvalidModel, Issue, Notice
 from model.formula import Formula
-from model.functions import evaluate, learn_functions
+from model.functions import learn_value
 from model.grouping import learn_levels
 from model.identifiability import aliased_columns, constant_slopes
 from model.learnt import Aliased, ColumnNeed, Encoding, Missing
@@ -114,12 +114,13 @@ def _learn_parts(
 ) -> tuple[Variables, tuple[tuple[Level, ...], ...]]:
     """What the variables and the grouping factors learn; raises InvalidModel with `issues` and all others."""
     structure = formula.structure
-    issues += checks.wrong_levels(structure, table, levels)
+    wrong = checks.wrong_levels(structure, table, levels)
+    issues += wrong
+    levels = {name: given for name, given in levels.items() if name not in {issue.column for issue in wrong}}
     memory: dict[str, Learnt] = {}
     for node in (*response_nodes(formula.response), *structure.offsets):
         with collecting(issues):
-            learn_functions(node, table, memory)
-            evaluate(node, table, memory)
+            learn_value(node, table, memory)
     variables, found = learn_variables(structure.variables, table, levels, memory)
     issues += [issue for issue in found if issue not in issues]
     group_levels: list[tuple[Level, ...]] = []

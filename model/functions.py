@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from model import calls
 from model.bases import Affine, Learnt, NaturalSpline, Polynomial, Spline
 from model.errors import InvalidModel, Issue
-from model.syntax import Call, Chain, Name, Negation, Node, Number, Power, children, column_names
+from model.syntax import Call, Chain, Name, Negation, Node, Number, Power, children, first_column
 from model.table import Table
 
 Float = NDArray[np.float64]
@@ -25,6 +25,7 @@ ELEMENTWISE: dict[str, Callable[[Float], Float]] = {
     "sqrt": np.sqrt,
     "abs": np.abs,
 }
+LARGEST, SMALLEST = 1e75, 1e-75
 ARITHMETIC: dict[str, Callable[[Float, Float], Float]] = {
     "+": np.add,
     "-": np.subtract,
@@ -44,12 +45,17 @@ def evaluate(node: Node, table: Table, memory: Mapping[str, Learnt]) -> Float:
     if not np.isfinite(values).all():
         bad = ~np.isfinite(values)
         rows = np.flatnonzero(bad if bad.ndim == 1 else bad.any(axis=1))
-        columns = column_names(node)
         message = f"{node} is not a finite number in {len(rows)} rows (first: row {rows[0]})."
-        raise InvalidModel(
-            Issue("not-finite", message, "/formula", node.position, columns[0] if columns else None)
-        )
+        raise InvalidModel(Issue("not-finite", message, "/formula", node.position, first_column(node)))
     return np.broadcast_to(values, (table.rows,)) if values.ndim == 0 else values
+
+
+def learn_value(node: Node, table: Table, memory: MutableMapping[str, Learnt]) -> Float:
+    """Teach what is below a node and evaluate it; raises InvalidModel also where the unit is absurd."""
+    learn_functions(node, table, memory)
+    values = evaluate(node, table, memory)
+    _check_unit(node, values)
+    return values
 
 
 def learn_functions(node: Node, table: Table, memory: MutableMapping[str, Learnt]) -> None:
@@ -59,21 +65,29 @@ def learn_functions(node: Node, table: Table, memory: MutableMapping[str, Learnt
             learn_functions(child, table, memory)
         return
     inner = node.arguments[0].value
-    learn_functions(inner, table, memory)
     if calls.FUNCTIONS[node.function].kind not in ("stateful", "basis") or str(node) in memory:
+        learn_functions(inner, table, memory)
         return
-    x = evaluate(inner, table, memory)
+    x = learn_value(inner, table, memory)
     distinct = len(np.unique(x))
     memory[str(node)] = _learn(node, x, distinct)
+
+
+def _check_unit(node: Node, values: Float) -> None:
+    # sums of squares and of their products are to stay within the range of floating point
+    peak = float(np.abs(values).max())
+    if peak > LARGEST or 0 < peak < SMALLEST:
+        message = f"{node} is of the order of {peak:.0e}, beyond what can be computed with; change its unit."
+        raise InvalidModel(Issue("not-finite", message, "/formula", node.position, first_column(node)))
 
 
 def _learn(call: Call, x: Float, distinct: int) -> Learnt:
     needed = calls.integer(call, "degree", 1) + 1 if call.function == "poly" else 2
     if distinct < needed and call.function != "center":
         message = f"{call} needs {needed} distinct values, and the data have {distinct}."
-        columns = column_names(call)
-        column = columns[0] if columns else None
-        raise InvalidModel(Issue("constant-predictor", message, "/formula", call.position, column))
+        raise InvalidModel(
+            Issue("constant-predictor", message, "/formula", call.position, first_column(call))
+        )
     match call.function:
         case "center":
             return Affine.center(x)

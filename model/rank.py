@@ -30,7 +30,8 @@ def aliased(x: Float, intercept: bool) -> tuple[Alias, ...]:
     columns = x - means
     if intercept:
         columns = columns[:, 1:]
-    sizes = np.linalg.norm(columns, axis=0)
+    peaks = np.abs(columns).max(axis=0, initial=0.0)
+    sizes = peaks * np.linalg.norm(columns / np.where(peaks > 0, peaks, 1.0), axis=0)
     # rounding in a column with a large mean is not information
     noise = np.finfo(np.float64).eps * np.abs(x[:, intercept:]).max(axis=0, initial=0.0) * np.sqrt(len(x))
     with np.errstate(divide="ignore", invalid="ignore"):

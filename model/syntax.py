@@ -203,6 +203,11 @@ def column_names(node: Node) -> tuple[str, ...]:
     return tuple(dict.fromkeys(below.name for below in walk(node) if isinstance(below, Name)))
 
 
+def first_column(node: Node) -> str | None:
+    """The first column that an expression names: the one to show where the expression is wrong."""
+    return next(iter(column_names(node)), None)
+
+
 def label(node: Node) -> str:
     """What a variable is called in a coefficient: a column's own name, quoted where it would mislead."""
     if isinstance(node, Name) and node.name != "Intercept" and not set(":(`") & set(node.name):

@@ -16,9 +16,9 @@ from model import calls
 from model.bases import Affine, Learnt, learnt_from_json, learnt_to_json
 from model.contrasts import contrast_matrix, contrast_names
 from model.errors import InvalidModel, Issue
-from model.functions import evaluate, learn_functions
+from model.functions import evaluate, learn_value
 from model.levels import Value, coefficient_label, distinct, listing
-from model.syntax import Call, Name, Node, Number, Text, Word, column_names, label
+from model.syntax import Call, Name, Node, Number, Text, Word, first_column, label
 from model.table import Table
 
 Float = NDArray[np.float64]
@@ -141,8 +141,7 @@ def learn_variables(
         try:
             column = factor_column(node, table)
             if column is None:
-                learn_functions(node, table, memory)
-                _check_varies(node, evaluate(node, table, memory))
+                _check_varies(node, learn_value(node, table, memory))
             else:
                 categoricals[str(node)] = _learn_categorical(node, column, table, levels.get(column))
         except InvalidModel as error:
@@ -167,7 +166,6 @@ def _learn_categorical(node: Node, name: str, table: Table, given: Sequence[Valu
         message = f"Column {name!r} holds dates; give a number, such as the days since the first of them."
         raise InvalidModel(Issue("date-covariate", message, "/formula", node.position, name))
     values, _ = distinct(column)
-    # what `levels` lacks is reported once per column, by `encoding.learn`
     present = set(values)
     ordered = tuple(values if given is None else (value for value in given if value in present))
     if len(ordered) < 2:
@@ -202,6 +200,6 @@ def _check_varies(node: Node, values: Float) -> None:
     spread = np.ptp(columns, axis=0)
     if np.all(spread <= 1e-13 * np.abs(columns).max(axis=0)):
         message = f"{node} is the same in every row, so that its effect cannot be told from the intercept's."
-        names = column_names(node)
-        column = names[0] if names else None
-        raise InvalidModel(Issue("constant-predictor", message, "/formula", node.position, column))
+        raise InvalidModel(
+            Issue("constant-predictor", message, "/formula", node.position, first_column(node))
+        )

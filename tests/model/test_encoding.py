@@ -245,6 +245,25 @@ def test_units_and_means_do_not_look_like_collinearity(unit: float, shift: float
     assert codes("y ~ a + b + c", columns) == ["rank-deficient"]
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_functions_do_not_mind_the_unit(unit: float) -> None:
+    text = "y ~ poly(x, 4) + scale(x):f + (bs(x, df = 4) | g)"
+    (_, one), (_, other) = (
+        made(text, aliased="drop"),
+        made(text, {"x": [unit * x for x in X]}, aliased="drop"),
+    )
+    np.testing.assert_allclose(one.x, other.x, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(one.factors[0].z, other.factors[0].z, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-80, 1e80, 1e200])
+def test_absurd_units_are_refused(unit: float) -> None:
+    for text in ("y ~ k", "y ~ poly(k, 2)", "y ~ scale(k)", "k ~ x", "y ~ (k | g)"):
+        (issue,) = refused(text, {"k": [unit * x for x in X]})
+        assert (issue.code, issue.column) == ("not-finite", "k")
+        assert "change its unit" in issue.message
+
+
 def test_constant_predictors_and_one_level_are_named() -> None:
     extra = {"k": [2.5] * 8, "same": ["s"] * 8, "yes": [True] * 8}
     found = refused("y ~ k + same + yes + (k | g)", extra)
@@ -376,10 +395,13 @@ def test_unknown_columns_are_all_named_with_a_suggestion() -> None:
         ({"g": ["u", "v", "w"]}, "lack: 'z'"),
         ({"h": [True, 2]}, "not all of its kind"),
         ({"on": [0, 1]}, "not all of its kind"),
+        ({"f": []}, "lack: 'a', 'b', 'c'"),
+        ({"g": [["u"], None]}, "not all of its kind"),
     ],
 )
 def test_wrong_levels_are_refused(levels: dict[str, Any], says: str) -> None:
     found = refused("y ~ x + f + on + (1 | g) + (1 | h)", levels=levels)
+    assert len(found) == 1
     assert found[0].code == "invalid-levels"
     assert found[0].pointer == f"/levels/{next(iter(levels))}"
     assert says in found[0].message
