@@ -68,9 +68,15 @@ def estimate(draws: Float, prob: float) -> Estimate:
 
 
 def pareto_k(log_weights: Float) -> float:
-    """Pareto k-hat of importance weights (Vehtari et al. 2024): above 0.7 they say too little about their target."""
+    """Pareto k-hat of importance weights (Vehtari et al. 2024): above 0.7 they say too little about their target.
+
+    Weights whose largest are all equal have no tail to fit; theirs is 0.
+    """
     from arviz_stats.base.array import array_stats as az
 
+    largest = np.sort(log_weights, axis=None)[-max(5, log_weights.size // 100) :]
+    if np.ptp(largest) == 0.0:
+        return 0.0
     _, k = az.psislw(-np.asarray(log_weights).ravel())
     return float(k)
 

@@ -6,7 +6,6 @@ XLA's persistent cache stands behind the one in memory: a fresh process loads wh
 import threading
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -18,29 +17,37 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-@dataclass
 class Compiled:
     """Executables by key, and what their making has cost."""
 
-    programs: dict[Hashable, Any] = field(default_factory=dict)
-    compilations: int = 0
-    seconds: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self) -> None:
+        self.compilations = 0
+        self._programs: dict[Hashable, Any] = {}
+        self._lock = threading.Lock()
+        self._waited = threading.local()
+
+    @property
+    def seconds(self) -> float:
+        """How long this thread has waited for compilations, its own or another thread's of the same program."""
+        return getattr(self._waited, "seconds", 0.0)
 
     def get(self, key: Hashable, function: Callable[..., Any], *example: Any) -> Any:
         """The executable of a pure function for arguments of the example's shapes; compiled at the first call."""
+        if key in self._programs:
+            return self._programs[key]
+        started = time.perf_counter()
         with self._lock:
-            program = self.programs.get(key)
-            if program is None:
-                started = time.perf_counter()
-                abstract = jax.tree.map(
-                    lambda x: jax.ShapeDtypeStruct(np.shape(x), np.asarray(x).dtype), example
-                )
-                program = jax.jit(function).lower(*abstract).compile()
-                self.programs[key] = program
+            if key not in self._programs:
+                self._programs[key] = jax.jit(function).lower(*jax.tree.map(_abstract, example)).compile()
                 self.compilations += 1
-                self.seconds += time.perf_counter() - started
-            return program
+        self._waited.seconds = self.seconds + time.perf_counter() - started
+        return self._programs[key]
+
+
+def _abstract(value: Any) -> jax.ShapeDtypeStruct:
+    if isinstance(value, jax.ShapeDtypeStruct):
+        return value
+    return jax.ShapeDtypeStruct(np.shape(value), np.asarray(value).dtype)
 
 
 COMPILED = Compiled()

@@ -49,7 +49,7 @@ class _Stopwatch:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Add what happens inside to a phase; the time that XLA compiles counts as `compile` wherever it falls."""
+        """Add what happens inside to a phase; time that this thread waits for XLA counts as `compile`."""
         started, compiling = time.perf_counter(), COMPILED.seconds
         yield
         compiled = COMPILED.seconds - compiling

@@ -34,6 +34,7 @@ def fit(plan: FitPlan, design: Design, monitor: Monitor, phase: Phase) -> Poster
     monitor.report("compiling", 0.0)
     with phase("sample"):
         walk = _Walk(plan, problem, monitor)
+        walk.programs()
         with ThreadPoolExecutor(min(plan.sampler.chains, os.cpu_count() or 1)) as pool:
             chains = list(pool.map(walk.chain, range(plan.sampler.chains)))
     draws = {name: np.stack([chain[0][name] for chain in chains]) for name in chains[0][0]}
@@ -68,7 +69,7 @@ class _Walk:
         for begin in range(0, total, program.CHUNK):
             if self.monitor.cancelled():
                 raise Cancelled
-            state, draws, statistics = advance(state, settings, data)
+            state, draws, statistics = advance(state, self._settings, data)
             part = slice(max(0, sampler.warmup - begin), min(program.CHUNK, total - begin))
             statistics = {name: np.asarray(values)[part] for name, values in statistics.items()}
             if part.start < part.stop:
@@ -78,6 +79,25 @@ class _Walk:
             {name: np.concatenate([piece[which][name] for piece in kept]) for name in kept[0][which]}
             for which in (0, 1)
         )  # type: ignore[return-value]
+
+    def programs(self) -> tuple[Any, Any]:
+        """The executables that start a chain and that move it, compiled at the first call."""
+        shape, settings, data = self.problem.shape, self._settings, self.problem.data
+        begin, first = partial(program.initialize, shape), (*self._first(0), settings, data)
+        initialize = COMPILED.get((shape, "initialize"), begin, *first)
+        state = jax.eval_shape(begin, *first)
+        return initialize, COMPILED.get(
+            (shape, "advance"), partial(program.advance, shape), state, settings, data
+        )
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {"target_accept": np.array(self.plan.sampler.target_accept)}
+
+    def _first(self, number: int) -> tuple[Any, dict[str, Any]]:
+        """Key and starting point of one chain."""
+        key = jax.random.fold_in(jax.random.PRNGKey(self.plan.seed), number)
+        return key, self.problem.start(number)
 
     def _report(self, transitions: int, divergences: int) -> None:
         sampler = self.plan.sampler

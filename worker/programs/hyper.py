@@ -141,8 +141,9 @@ def constrain(t: Array, scalars: dict[str, Array]) -> tuple[Array, Array]:
     chosen = [transform == code for code in Transform]
     zero, size = jnp.zeros_like(t), jnp.abs(t)
     # Mirrored at its walls (the upper may be at infinity), so that it is smooth enough to search a mode beside them.
-    end = scalars["end"]
-    folded = jnp.where(jnp.isfinite(end), jnp.abs(end - jnp.abs(end - size)), size)
+    ended = jnp.isfinite(scalars["end"])
+    end = jnp.where(ended, scalars["end"], 1.0)
+    folded = jnp.where(ended, end - jnp.abs(end - jnp.mod(size, 2.0 * end)), size)
     half = jnp.where(transform == Transform.HALF, folded, 0.0)
     value = offset + unit * jnp.select(
         chosen, [t, jnp.exp(t), 1.0 / (1.0 + jnp.exp(-t)), size**3, jnp.sinh(half), zero]

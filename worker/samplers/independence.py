@@ -118,6 +118,8 @@ def sample(
         if improved is None:
             break
         proposal = improved
+    if rounds[-1][1].max() <= NOTHING:
+        raise NoMode("no proposal around the mode lies where the density is")
     narrow = _walk(density, proposal, rounds[-1], walls, carried, chains, draws, seed)
     if narrow.trustworthy:
         return replace(narrow, evaluations=evaluations + chains * (draws + 1))
@@ -189,10 +191,23 @@ def find_mode(log_density: LogDensity, start: Float, walls: Walls) -> tuple[Floa
         if (decrement < 1e-2 and np.all(values > floor)) or along[best] <= value + 1e-9:
             break
     value, _, curvature = _derivatives(log_density, x, width)
-    if not np.isfinite(value) or not np.all(np.isfinite(curvature)):
+    if value <= NOTHING or not np.all(np.isfinite(curvature)):
         raise NoMode("the log density is not finite at its mode")
+    for i in np.flatnonzero((x - walls[0] < 2 * width) | (walls[1] - x < 2 * width)):
+        # A mode at a wall is a corner, not a summit: no curvature there says how wide the density is.
+        curvature[i, :] = curvature[:, i] = 0.0
+        curvature[i, i] = _width_at_wall(log_density, x, int(i), x[i] - walls[0][i] < 2 * width[i]) ** -2
     values, vectors = np.linalg.eigh(curvature)
     return x, np.asarray(vectors @ np.diag(np.maximum(values, 1e-2)) @ vectors.T)
+
+
+def _width_at_wall(log_density: LogDensity, x: Float, coordinate: int, lower: bool) -> float:
+    """How far from a wall the log density has dropped by about one."""
+    distances = 1e-6 * 2.0 ** np.arange(25)
+    points = np.tile(x, (len(distances), 1))
+    points[:, coordinate] += distances if lower else -distances
+    drop = log_density(x[None])[0] - log_density(points)
+    return float(distances[np.argmin(np.abs(drop - 1.0))])
 
 
 def _derivatives(log_density: LogDensity, x: Float, width: Float) -> tuple[float, Float, Float]:
@@ -263,10 +278,13 @@ def _inside(points: Float, walls: Walls, log_weights: Float) -> Float:
 
 
 def _mirror(x: Float, walls: Walls) -> Float:
-    """The point that x is the image of, where it lies beyond a wall."""
-    lower, upper = walls
-    x = np.where(x < lower, 2 * np.where(np.isfinite(lower), lower, 0.0) - x, x)
-    return np.where(x > upper, 2 * np.where(np.isfinite(upper), upper, 0.0) - x, x)
+    """The point between the walls that x is the image of."""
+    lower, upper = (np.where(np.isfinite(wall), wall, 0.0) for wall in walls)
+    below, above = np.isfinite(walls[0]), np.isfinite(walls[1])
+    width = np.where(below & above, upper - lower, 1.0)
+    both = lower + width - np.abs(width - np.mod(np.abs(x - lower), 2 * width))
+    only_below, only_above = lower + np.abs(x - lower), upper - np.abs(upper - x)
+    return np.select([below & above, below, above], [both, only_below, only_above], x)
 
 
 def _finite(values: Float) -> Float:

@@ -1,0 +1,188 @@
+"""`python -m stack.demo`: start the whole service, fit the classroom model over HTTP, show what came of it, and stop.
+
+It is an HTTP client like any other: everything below the start-up can be done from any language.
+"""
+
+import csv
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from stack.child import die_with_parent
+
+ROOT = Path(__file__).parent.parent
+FORMULA = "student_reading_score ~ student_age_s + (1 + student_age_s | teacher_id)"
+PRIORS = [
+    {"class": "Intercept", "prior": "normal(500, 100)"},
+    {"class": "b", "prior": "normal(0, 20)"},
+    {"class": "sd", "prior": "uniform(0, 100)"},
+    {"class": "cor", "prior": "lkj(2)"},
+    {"class": "sigma", "prior": "uniform(0, 100)"},
+]
+NEW_ROWS = {
+    "student_age_s": [0.0, 1.0, 0.0, 1.0],
+    "teacher_id": ["T01", "T01", "a new teacher", "a new teacher"],
+}
+START_PATIENCE = 60.0
+FIT_PATIENCE = 120.0
+
+
+def main() -> None:
+    """Run the demonstration; exits with 1 when the service does not come up or the fit fails."""
+    started = time.monotonic()
+    with _stack() as url, httpx.Client(base_url=url, timeout=30.0) as client:
+        _say(f"The service answers at {url} after {time.monotonic() - started:.1f} s.")
+        fit = _submit(client)
+        _show_fit(fit)
+        _show_summary(client.get(f"/v1/fits/{fit['id']}/summary").raise_for_status().json())
+        _show_classrooms(client, fit["id"])
+        _show_predictions(client, fit["id"])
+    _say(
+        f"Stopped cleanly after {time.monotonic() - started:.1f} s. `make up` runs the same service until Ctrl-C;"
+    )
+    _say("its documentation is then at http://127.0.0.1:8000/docs (PORT=… for another port).")
+
+
+@contextmanager
+def _stack() -> Iterator[str]:
+    """Run the stack in a process of its own while the block runs."""
+    port = os.environ.get("PORT") or str(_free_port())
+    folder = Path(os.environ.get("RANEF_DATA") or ROOT / ".ranef")
+    folder.mkdir(parents=True, exist_ok=True)
+    _say("Starting a Valkey server, a worker and the HTTP service …")
+    parent = os.getpid()
+    with (folder / "demo.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stack.up"],
+            cwd=ROOT,
+            env={**os.environ, "PORT": port},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: die_with_parent(parent),  # no threads run here
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _await_service(url, process, folder / "demo.log")
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=30)
+
+
+def _await_service(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    give_up = time.monotonic() + START_PATIENCE
+    while time.monotonic() < give_up and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/readyz").is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise SystemExit(f"The service did not come up; {log} says why.")
+
+
+def _submit(client: httpx.Client) -> dict[str, Any]:
+    with (ROOT / "examples" / "classroom.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = {
+        "student_reading_score": [float(row["student_reading_score"]) for row in rows],
+        "student_age_s": [float(row["student_age_s"]) for row in rows],
+        "teacher_id": [row["teacher_id"] for row in rows],
+    }
+    _say(f"POST /v1/fits: {FORMULA}")
+    _say(f"               {len(rows)} students, {len(set(columns['teacher_id']))} teachers")
+    body = {"formula": FORMULA, "data": {"columns": columns}, "priors": PRIORS, "center": False}
+    answer = client.post("/v1/fits", json=body)
+    if answer.is_error:
+        raise SystemExit(f"The fit was refused: {answer.text}")
+    return _follow(client, answer.json())
+
+
+def _follow(client: httpx.Client, fit: dict[str, Any]) -> dict[str, Any]:
+    """Show the progress of a fit, one line for each phase, until it ends."""
+    shown = ""
+    give_up = time.monotonic() + FIT_PATIENCE
+    while fit["status"] in ("queued", "running") and time.monotonic() < give_up:
+        progress = fit.get("progress") or {}
+        phase = fit["status"] if fit["status"] == "queued" else progress.get("phase", "running")
+        if phase != shown:
+            note = " (the worker loads JAX and compiles its first programs)" if phase == "queued" else ""
+            _say(f"  {phase}{note} …")
+            shown = phase
+        time.sleep(0.05)
+        fit = client.get(f"/v1/fits/{fit['id']}").raise_for_status().json()
+    if fit["status"] != "succeeded":
+        raise SystemExit(f"The fit ended as {fit['status']}: {fit.get('failure')}")
+    return fit
+
+
+def _show_fit(fit: dict[str, Any]) -> None:
+    timing = fit["timing"]
+    parts = ", ".join(
+        f"{name} {timing[name]:.3f} s" for name in ("prepare", "compile", "sample", "summarize")
+    )
+    _say(f"  succeeded by the {fit['method']} method ({fit['method_reason']})")
+    _say(f"  {parts}")
+
+
+def _show_summary(summary: dict[str, Any]) -> None:
+    _say("\nPopulation-level coefficients (mean, sd, 95% interval)")
+    for row in summary["population"]:
+        _say(f"  {row['name']:<24}{_figures(row)}")
+    for name, group in summary["groups"].items():
+        _say(f"\nPhi, the covariance of the coefficients of {group['levels']} levels of {name}")
+        names = group["coefficients"]
+        covariance = {tuple(row["names"]): row["mean"] for row in group["covariance"]}
+        for a in names:
+            cells = [covariance.get((a, b), covariance.get((b, a), 0.0)) for b in names]
+            _say(f"  {a:<24}" + "".join(f"{value:9.2f}" for value in cells))
+    for row in summary["family_parameters"]:
+        _say(f"\n  {row['name']:<24}{_figures(row)}")
+    worst = summary["diagnostics"]
+    _say(
+        f"  worst r_hat {worst['r_hat_max']:.4f}, smallest effective sample size {worst['ess_bulk_min']:.0f}"
+    )
+
+
+def _show_classrooms(client: httpx.Client, fit_id: str) -> None:
+    page = client.get(f"/v1/fits/{fit_id}/groups/teacher_id", params={"limit": 6}).raise_for_status().json()
+    _say("\nCoefficients of single classrooms (population + deviation)")
+    for item in page["items"]:
+        _say(f"  {item['level']:<5}{item['coefficient']:<19}{_figures(item['value'])}")
+
+
+def _show_predictions(client: httpx.Client, fit_id: str) -> None:
+    body = {"data": {"columns": NEW_ROWS}, "kind": "epred", "new_levels": "sample", "prob": 0.95}
+    answer = client.post(f"/v1/fits/{fit_id}/predictions", json=body).raise_for_status().json()
+    _say("\nExpected scores of new students")
+    for i, teacher in enumerate(NEW_ROWS["teacher_id"]):
+        row = {name: answer[name][i] for name in ("mean", "sd", "lower", "upper")}
+        _say(f"  age {NEW_ROWS['student_age_s'][i]:+.1f}, {teacher!s:<15}{_figures(row)}")
+    _say("")
+
+
+def _figures(row: dict[str, Any]) -> str:
+    return f"{row['mean']:9.2f}{row['sd']:8.2f}   [{row['lower']:.2f}, {row['upper']:.2f}]"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()

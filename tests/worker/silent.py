@@ -1,0 +1,12 @@
+"""A monitor that nobody listens to."""
+
+
+class Silent:
+    """Hears reports and never stops a fit."""
+
+    def report(self, phase: str, fraction: float | None = None, draws: int = 0, divergences: int = 0) -> None:
+        """Nobody listens."""
+
+    def cancelled(self) -> bool:
+        """Nobody stops it."""
+        return False

@@ -1,0 +1,101 @@
+"""The independence sampler on densities whose moments are known."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from worker.samplers.independence import Chains, NoMode, find_mode, sample
+
+Array = np.ndarray[Any, Any]
+FREE = (np.full(3, -np.inf), np.full(3, np.inf))
+
+
+def carry(log_density: Any) -> Any:
+    return lambda points, noise: (log_density(points), noise + points[:, :1])
+
+
+def run(log_density: Any, start: Array, walls: Any = None, chains: int = 4, draws: int = 4000) -> Chains:
+    d = len(start)
+    walls = walls or (np.full(d, -np.inf), np.full(d, np.inf))
+    return sample(carry(log_density), start, walls, 1, chains, draws, seed=5)
+
+
+def test_a_correlated_normal() -> None:
+    mean, covariance = np.array([1.0, -2.0, 30.0]), np.array([[1, 0.8, 3], [0.8, 2, 1], [3, 1, 100.0]])
+    target = stats.multivariate_normal(mean, covariance)
+    chains = run(lambda x: target.logpdf(x) + 7.0, np.zeros(3))
+    flat = chains.theta.reshape(-1, 3)
+    error = np.sqrt(np.diag(covariance) / len(flat)) * 6
+    assert np.all(np.abs(flat.mean(axis=0) - mean) < error)
+    np.testing.assert_allclose(np.cov(flat.T), covariance, rtol=0.1, atol=0.6)
+    assert chains.trustworthy
+    assert chains.acceptance > 0.8
+    assert chains.log_evidence == pytest.approx(7.0, abs=0.05)
+
+
+def test_a_half_normal_whose_mode_is_at_its_wall() -> None:
+    walls = (np.array([0.0]), np.array([np.inf]))
+    chains = run(lambda x: -0.5 * x[:, 0] ** 2, np.array([0.5]), walls)
+    flat = chains.theta.ravel()
+    assert flat.min() > 0
+    assert flat.mean() == pytest.approx(np.sqrt(2 / np.pi), abs=0.03)
+    assert stats.kstest(flat[::5], stats.halfnorm.cdf).pvalue > 1e-3
+    assert chains.log_evidence == pytest.approx(0.5 * np.log(np.pi / 2), abs=0.05)
+
+
+def test_a_bounded_density_piled_up_at_its_upper_wall() -> None:
+    walls = (np.array([0.0]), np.array([1.0]))
+
+    def mirrored(x: Array) -> Array:
+        inside = 1.0 - np.abs(1.0 - np.mod(np.abs(x[:, 0]), 2.0))
+        return 5.0 * np.asarray(inside)
+
+    flat = run(mirrored, np.array([0.5]), walls).theta.ravel()
+    expected = 1 / (1 - np.exp(-5)) - 1 / 5
+    assert flat.mean() == pytest.approx(expected, abs=0.02)
+    assert 0 < flat.min() < flat.max() < 1
+
+
+def test_what_is_carried_belongs_to_its_point() -> None:
+    chains = run(lambda x: -0.5 * (x**2).sum(axis=1), np.zeros(2))
+    noise = chains.carried[:, :, 0] - chains.theta[:, :, 0]
+    assert stats.kstest(noise.ravel()[::5], "norm").pvalue > 1e-3
+    assert abs(np.corrcoef(noise.ravel(), chains.theta[:, :, 0].ravel())[0, 1]) < 0.05
+
+
+def test_a_proposal_that_cannot_reach_is_found_out() -> None:
+    """Two far modes: the search finds one, and the chains would not know of the other; a ridge of weights tells."""
+
+    def two(x: Array) -> Array:
+        return np.asarray(
+            np.logaddexp(stats.norm.logpdf(x[:, 0], 0, 1), np.log(20) + stats.norm.logpdf(x[:, 0], 14, 1))
+        )
+
+    assert not run(two, np.array([0.1]), draws=2000).trustworthy
+
+
+def test_a_density_without_a_number_is_refused() -> None:
+    with pytest.raises(NoMode):
+        run(lambda x: np.full(len(x), np.nan), np.zeros(2))
+
+
+def test_the_mode_and_its_curvature() -> None:
+    curvature = np.array([[2e6, 0, 0], [0, 1.0, 0.5], [0, 0.5, 4.0]])
+
+    def log_density(x: Array) -> Array:
+        away = x - np.array([0.001, 50.0, -3.0])
+        return np.asarray(-0.5 * np.einsum("ni,ij,nj->n", away, curvature, away))
+
+    mode, found = find_mode(log_density, np.zeros(3), FREE)
+    np.testing.assert_allclose(mode, [0.001, 50.0, -3.0], atol=1e-3)
+    np.testing.assert_allclose(found, curvature, rtol=1e-3, atol=1e-3)
+
+
+def test_the_same_seed_gives_the_same_draws() -> None:
+    def log_density(x: Array) -> Array:
+        return np.asarray(-np.abs(x).sum(axis=1))
+
+    first, second = run(log_density, np.zeros(2)), run(log_density, np.zeros(2))
+    np.testing.assert_array_equal(first.theta, second.theta)
