@@ -33,6 +33,18 @@ def contrast_names(contrast: str, labels: Sequence[str], baseline: int) -> tuple
     return tuple(str(k) for k in range(1, len(labels)))
 
 
+def contrast_meanings(contrast: str, factor: str, labels: Sequence[str], baseline: int) -> tuple[str, ...]:
+    """What the columns of the contrasts compare, in words."""
+    if contrast == "treatment":
+        others = (label for level, label in enumerate(labels) if level != baseline)
+        return tuple(f"{label} against {labels[baseline]}" for label in others)
+    if contrast == "sum":
+        return tuple(f"{label} against the mean of all levels" for label in labels[:-1])
+    if contrast == "helmert":
+        return tuple(f"{label} against the mean of the levels before it" for label in labels[1:])
+    return tuple(f"{factor}, trend of degree {k}" for k in range(1, len(labels)))
+
+
 def _orthogonal(levels: int) -> Float:
     # by recurrence, as powers of the levels would lose digits
     x = np.arange(levels) - (levels - 1) / 2

@@ -61,7 +61,7 @@ def learn(
         dropped=tuple(dropped.tolist()),
         missing=missing,
     )
-    if issues := list(_too_large(encoding)) or list(_ambiguous(encoding)):
+    if issues := [*_too_large(encoding), *_too_many_cells(encoding, used.rows)] or list(_ambiguous(encoding)):
         raise InvalidModel(issues)
     design = assemble(encoding, used, response=True)
     lost, alias_notices = aliased_columns(design.x, design.coefficients, design.intercept, aliased)
@@ -104,7 +104,7 @@ def encode(encoding: Encoding, table: Table, *, response: bool = True) -> Design
     else:
         complete = table.select(name for name in needed if name in predictors)
         _, _, issues = checks.complete_rows(complete, "error")
-    if issues:
+    if issues := issues or list(_too_many_cells(encoding, used.rows)):
         raise InvalidModel(issues)
     return assemble(encoding, used, response=response)
 
@@ -146,6 +146,13 @@ def _too_large(encoding: Encoding) -> Iterator[Issue]:
                 f"The grouping factor {factor.name} would have {width} coefficients; the limit is {limit}."
             )
             yield Issue("design-too-large", message, "/formula")
+
+
+def _too_many_cells(encoding: Encoding, rows: int) -> Iterator[Issue]:
+    width = encoding.matrix.width + sum(factor.width for factor in encoding.factors)
+    if rows * width > limits.DESIGN_CELLS:
+        message = f"The design would have {rows} rows of {width} numbers; the limit is {limits.DESIGN_CELLS} in all."
+        yield Issue("design-too-large", message, "/formula")
 
 
 def _ambiguous(encoding: Encoding) -> Iterator[Issue]:

@@ -96,6 +96,12 @@ class Encoding:
         """The names of X's columns."""
         return tuple(name for name in self.matrix.names if name not in self.aliased)
 
+    @cached_property
+    def meanings(self) -> tuple[str, ...]:
+        """What each of X's columns stands for, in words; baselines are named."""
+        names, meanings = self.matrix.names, self.matrix.meanings
+        return tuple(m for name, m in zip(names, meanings, strict=True) if name not in self.aliased)
+
     @property
     def intercept(self) -> bool:
         """Whether X has an intercept, its first column."""
@@ -158,7 +164,9 @@ class Encoding:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Encoding":
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`; raises ValueError for a document of another version."""
+        if document["version"] != VERSION:
+            raise ValueError(f"an encoding of version {document['version']}, where {VERSION} is read")
         groupings = parse_once(document["formula"]).structure.groupings
         return cls(
             formula=document["formula"],

@@ -24,3 +24,5 @@ COLUMNS = 2_000
 """Columns of X."""
 FACTOR_COEFFICIENTS = 50
 """Coefficients of one grouping factor."""
+DESIGN_CELLS = 50_000_000
+"""Rows times columns, of X and of the z of all factors together: 400 MB."""

@@ -4,6 +4,7 @@ Names and number of columns are known from what was learnt, before any column is
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,15 +38,26 @@ class Matrix:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of the columns."""
-        names = ["Intercept"] if self.terms.intercept else []
+        return self._crossed("Intercept", ":", self.variables.names)
+
+    @cached_property
+    def meanings(self) -> tuple[str, ...]:
+        """What the columns stand for, in words."""
+        return self._crossed("the intercept", " × ", self.variables.meanings)
+
+    def _crossed(
+        self, intercept: str, mark: str, texts: Callable[[Node, bool], tuple[str, ...]]
+    ) -> tuple[str, ...]:
+        crossed = [intercept] if self.terms.intercept else []
         for part in self.parts:
             joined = [""]
-            for node, full in part:
-                own = self.variables.names(node, full)
+            for key in part:
                 # the first variable varies fastest, as in R
-                joined = [f"{before}:{name}" if before else name for name in own for before in joined]
-            names.extend(joined)
-        return tuple(names)
+                joined = [
+                    f"{before}{mark}{text}" if before else text for text in texts(*key) for before in joined
+                ]
+            crossed.extend(joined)
+        return tuple(crossed)
 
     @cached_property
     def width(self) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from model import calls
 from model.bases import Affine, Learnt, learnt_from_json, learnt_to_json
-from model.contrasts import contrast_matrix, contrast_names
+from model.contrasts import contrast_matrix, contrast_meanings, contrast_names
 from model.errors import InvalidModel, Issue
 from model.functions import evaluate, learn_value
 from model.levels import Value, coefficient_label, distinct, listing
@@ -48,6 +48,11 @@ class Categorical:
         """What follows the variable's name in the names of its columns."""
         labels = tuple(map(coefficient_label, self.levels))
         return labels if full else contrast_names(self.contrast, labels, self.baseline)
+
+    def meanings(self, full: bool) -> tuple[str, ...]:
+        """What the columns stand for, in words."""
+        levels = tuple(f"{self.column} = {coefficient_label(level)}" for level in self.levels)
+        return levels if full else contrast_meanings(self.contrast, self.column, levels, self.baseline)
 
     def codes(self, table: Table) -> NDArray[np.int64]:
         """The level of each row: (row,). Raises InvalidModel for a value that is no level."""
@@ -95,6 +100,14 @@ class Variables:
             return tuple(name + suffix for suffix in known.names(full))
         width = self.width(node, full)
         return (name,) if width == 1 else tuple(f"{name}{k}" for k in range(1, width + 1))
+
+    def meanings(self, node: Node, full: bool) -> tuple[str, ...]:
+        """What a variable's columns stand for, in words."""
+        name = label(node)
+        if known := self.categoricals.get(str(node)):
+            return known.meanings(full)
+        width = self.width(node, full)
+        return (name,) if width == 1 else tuple(f"{name}, column {k}" for k in range(1, width + 1))
 
     def values(self, node: Node, full: bool, table: Table) -> Float:
         """The columns of a variable: (row, column), or (row,) where it is one number."""

@@ -343,6 +343,38 @@ def test_coefficient_names_are_those_of_r() -> None:
     )
 
 
+def test_columns_have_a_meaning_that_names_the_baseline() -> None:
+    encoding, _ = made("y ~ f * x + C(on, sum) + poly(x, 2)", aliased="drop")
+    assert dict(zip(encoding.coefficients, encoding.meanings, strict=True)) == {
+        "Intercept": "the intercept",
+        "fb": "f = b against f = a",
+        "fc": "f = c against f = a",
+        "x": "x",
+        "C(on, sum)1": "on = FALSE against the mean of all levels",
+        "poly(x, 2)2": "poly(x, 2), column 2",
+        "fb:x": "f = b against f = a × x",
+        "fc:x": "f = c against f = a × x",
+    }
+    coded = "y ~ C(f, ref = 'c') + C(h, helmert) + C(g, poly)"
+    assert made(coded, aliased="drop")[0].meanings[1:] == (
+        "f = a against f = c",
+        "f = b against f = c",
+        "h = 2 against the mean of the levels before it",
+        "g, trend of degree 1",
+        "g, trend of degree 2",
+        "g, trend of degree 3",
+    )
+    assert made("y ~ 0 + f")[0].meanings == ("f = a", "f = b", "f = c")
+
+
+def test_the_cells_of_a_design_are_limited() -> None:
+    rows = limits.DESIGN_CELLS // 1_000
+    table = Table.from_columns({"y": np.arange(float(rows)), "f": np.arange(rows) % 1_001})
+    with pytest.raises(InvalidModel, match=f"the limit is {limits.DESIGN_CELLS} in all") as caught:
+        learn(parse("y ~ factor(f)"), table)
+    assert [issue.code for issue in caught.value.issues] == ["design-too-large"]
+
+
 def test_sizes_are_limited() -> None:
     ids = {"id": [f"i{i}" for i in range(limits.COLUMNS + 1)], "y": np.arange(limits.COLUMNS + 1.0)}
     table = Table.from_columns(
@@ -577,3 +609,8 @@ def test_a_hundred_thousand_levels() -> None:
     assert again == encoding
     one = predicted(again, {"g": ["id-99999"]}).factors[0]
     assert one.levels[one.index[0]] == ("id-99999",)
+
+
+def test_a_document_of_another_version_is_refused(fitted: Encoding) -> None:
+    with pytest.raises(ValueError, match="version 0"):
+        Encoding.from_json({**fitted.to_json(), "version": 0})

@@ -94,9 +94,8 @@ def terms(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     )
 
 
-right_sides = st.recursive(
-    st.one_of(names, calls, st.just(Dot()), st.sampled_from([Number(0.0), Number(1.0)])), terms, max_leaves=10
-)
+atoms = st.one_of(names, calls, st.just(Dot()), st.sampled_from([Number(0.0), Number(1.0)]))
+right_sides = st.deferred(lambda: st.recursive(atoms, terms, max_leaves=10))
 
 
 @given(right_sides)
