@@ -4,7 +4,7 @@ Each gives all the issues that it finds, so that a request is answered once with
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -50,7 +50,8 @@ def complete_rows(
         gone |= mask
         if missing == "error":
             rows = np.flatnonzero(mask)
-            message = f"Column {name!r} has missing values in {len(rows)} rows ({listing(rows.tolist(), 5)})."
+            shown = listing(rows.tolist(), 5)
+            message = f"Column {name!r} has missing values in {len(rows)} of {table.rows} rows ({shown})."
             issues.append(Issue("missing-values", message, table.pointer(name), column=name))
     dropped = np.flatnonzero(gone)
     if not len(dropped):
@@ -80,31 +81,26 @@ def changed_columns(needed: Sequence[str], kinds: Mapping[str, Kind], table: Tab
 
 def wrong_levels(structure: Structure, table: Table, levels: Mapping[str, Sequence[Value]]) -> list[Issue]:
     """What is wrong with the levels given: unknown or numeric columns, repeated or missing values."""
-    issues: list[Issue] = []
-    categorical = structure.group_names | {
-        name for variable in structure.variables if (name := factor_column(variable, table)) is not None
-    }
-    for name, given in levels.items():
-        pointer = f"/levels/{escape_pointer(name)}"
+    columns = (factor_column(variable, table) for variable in structure.variables)
+    categorical = structure.group_names | {name for name in columns if name is not None}
+    return [
+        Issue("invalid-levels", message, f"/levels/{escape_pointer(name)}", column=name)
+        for name, given in levels.items()
+        for message in _level_problems(name, given, table[name] if name in categorical else None)
+    ]
 
-        def report(message: str, code: str = "invalid-levels", name: str = name, at: str = pointer) -> None:
-            issues.append(Issue(code, message, at, column=name))
 
-        if name not in categorical:
-            report(f"Levels are given for {name!r}, which the formula uses in no categorical way.")
-            continue
-        column = table[name]
-        if not all(_fits(value, column) for value in given):
-            report(f"The levels given for {name!r} are not all of its kind: {KIND_NAMES[column.kind]}.")
-            continue
-        if len(set(given)) < len(given):
-            repeated = [value for value, count in Counter(given).items() if count > 1]
-            report(f"The levels given for {name!r} repeat {listing(repeated)}.")
-        values, _ = distinct(column)
-        known = set(given)
-        if unseen := [value for value in values if value not in known]:
-            report(f"Column {name!r} has values that its given levels lack: {listing(unseen)}.")
-    return issues
+def _level_problems(name: str, given: Sequence[Value], column: Column | None) -> Iterator[str]:
+    if column is None:
+        yield f"Levels are given for {name!r}, which the formula uses in no categorical way."
+    elif not all(_fits(value, column) for value in given):
+        yield f"The levels given for {name!r} are not all of its kind: {KIND_NAMES[column.kind]}."
+    else:
+        counts = Counter(given)
+        if repeated := [value for value, count in counts.items() if count > 1]:
+            yield f"The levels given for {name!r} repeat {listing(repeated)}."
+        if unseen := [value for value in distinct(column)[0] if value not in counts]:
+            yield f"Column {name!r} has values that its given levels lack: {listing(unseen)}."
 
 
 def _fits(value: Value, column: Column) -> bool:

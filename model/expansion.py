@@ -85,7 +85,7 @@ class Expansion:
             case Chain() if node.precedence == 1:
                 masks = dict(self.masks(node.operands[0]))
                 for operator, operand in zip(node.operators, node.operands[1:], strict=True):
-                    if operator == "+":
+                    if operator == "+" or isinstance(operand, Number):
                         masks.update(self.masks(operand))
                     else:
                         self.remove(masks, operand)

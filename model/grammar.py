@@ -206,17 +206,23 @@ class Reader:
         name = self.take()
         self.enter()
         arguments: list[Argument] = []
-        while not self.sees(")"):
-            keyword = None
-            if self.token.kind == "name" and self.tokens[self.index + 1].text == "=":
-                keyword = self.take().text
-                self.take()
-            value = self.arithmetic() if len(arguments) < data and not keyword else self.literal()
-            arguments.append(Argument(value, keyword))
-            if not self.sees(")") and not self.accept(","):
-                raise self.unexpected(", or )")
+        more = not self.sees(")")
+        while more:
+            arguments.append(self.argument(data=len(arguments) < data))
+            more = self.accept(",")
+            if not more and not self.sees(")"):
+                raise self.unexpected("an operator, a comma or )")
         self.leave()
         return Call(name.text, tuple(arguments), name.position)
+
+    def argument(self, *, data: bool) -> Argument:
+        """One argument of a call, an expression where it is data and has no keyword."""
+        following = self.tokens[min(self.index + 1, len(self.tokens) - 1)]
+        if self.token.kind == "name" and following.kind == "operator" and following.text == "=":
+            keyword = self.take().text
+            self.take()
+            return Argument(self.literal(), keyword)
+        return Argument(self.arithmetic() if data else self.literal())
 
     def literal(self) -> Node:
         """A number, a string in quotes, or a bare word."""

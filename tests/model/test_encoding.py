@@ -206,7 +206,7 @@ def test_missing_values() -> None:
         ("missing-values", "f"),
         ("missing-values", "g"),
     ]
-    assert "1 rows (0)" in found[0].message
+    assert "1 of 8 rows (0)" in found[0].message
     assert found[0].pointer == "/data/columns/x"
     encoding, design = made("y ~ x + f + (1 | g)", extra, missing="drop")
     assert encoding.dropped == (0, 7)

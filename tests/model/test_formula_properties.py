@@ -53,26 +53,41 @@ def arithmetic(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
 
 
 expressions = st.recursive(names | numbers, arithmetic, max_leaves=8)
-calls = st.one_of(
-    st.builds(lambda x: Call("I", (Argument(x),)), expressions),
-    st.builds(lambda x, k: Call("poly", (Argument(x), Argument(Number(k)))), names, st.integers(1, 20)),
-    st.builds(
-        lambda x, k: Call("bs", (Argument(x), Argument(Number(float(k)), "df"))),
-        expressions,
-        st.integers(3, 50),
-    ),
-    st.builds(
-        lambda x, how, ref: Call("C", (Argument(x), Argument(Word(how)), Argument(ref, "ref"))),
-        names,
-        st.just("treatment"),
-        st.builds(Text, odd) | st.builds(Number, st.integers(-9, 9)) | st.builds(Word, plain),
-    ),
-)
-groups = st.recursive(
-    names,
-    lambda inner: st.builds(chain, st.tuples(inner, inner), st.sampled_from([[":"], ["/"]])),
-    max_leaves=3,
-)
+
+
+def function_calls() -> st.SearchStrategy[Node]:
+    return st.one_of(
+        st.builds(lambda x: Call("I", (Argument(x),)), expressions),
+        st.builds(lambda x, k: Call("poly", (Argument(x), Argument(Number(k)))), names, st.integers(1, 20)),
+        st.builds(
+            lambda x, k: Call("bs", (Argument(x), Argument(Number(float(k)), "df"))),
+            expressions,
+            st.integers(3, 50),
+        ),
+        st.builds(
+            lambda x, how, ref: Call("C", (Argument(x), Argument(Word(how)), Argument(ref, "ref"))),
+            names,
+            st.just("treatment"),
+            st.builds(Text, odd) | st.builds(Number, st.integers(-9, 9)) | st.builds(Word, plain),
+        ),
+    )
+
+
+def nests(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
+    return st.builds(chain, st.tuples(inner, inner), st.sampled_from([[":"], ["/"]]))
+
+
+# composites, as Hypothesis writes out at length what other strategies are made of
+@st.composite
+def groups(draw: st.DrawFn) -> Node:
+    return draw(st.recursive(names, nests, max_leaves=3))
+
+
+@st.composite
+def atoms(draw: st.DrawFn) -> Node:
+    return draw(
+        st.one_of(names, function_calls(), st.builds(Dot), st.sampled_from([Number(0.0), Number(1.0)]))
+    )
 
 
 def terms(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
@@ -90,12 +105,11 @@ def terms(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
             inner.filter(lambda node: not isinstance(node, Power)),
             st.integers(1, 20).map(lambda k: Number(float(k))),
         ),
-        st.builds(Bar, inner, groups, st.booleans()),
+        st.builds(Bar, inner, groups(), st.booleans()),
     )
 
 
-atoms = st.one_of(names, calls, st.just(Dot()), st.sampled_from([Number(0.0), Number(1.0)]))
-right_sides = st.deferred(lambda: st.recursive(atoms, terms, max_leaves=10))
+right_sides = st.recursive(atoms(), terms, max_leaves=10)
 
 
 @given(right_sides)
