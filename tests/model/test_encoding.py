@@ -134,6 +134,7 @@ def test_cells_are_tuples_of_levels() -> None:
         ([2**62, 2**62 + 1] * 4, (2**62, 2**62 + 1)),
         ([-(2**63), 2**63 - 1] * 4, (-(2**63), 2**63 - 1)),
         ([10.0, 9.0] * 4, (9, 10)),
+        ([-3.0, 1e15] * 4, (-3, 10**15)),
         ([True, False] * 4, (False, True)),
         (["é", "Z", "a", "10"] * 2, ("10", "Z", "a", "é")),
     ],
@@ -262,6 +263,16 @@ def test_absurd_units_are_refused(unit: float) -> None:
         (issue,) = refused(text, {"k": [unit * x for x in X]})
         assert (issue.code, issue.column) == ("not-finite", "k")
         assert "change its unit" in issue.message
+
+
+def test_near_collinearity_is_judged_as_by_r() -> None:
+    wiggle = [1.0, -1.0, 1.0, 1.0, -1.0, 1.0, -1.0, -1.0]
+    for size, fine in ((1e-5, True), (1e-9, False)):
+        near = {"k": [x + size * w for x, w in zip(X, wiggle, strict=True)]}
+        if fine:
+            assert made("y ~ x + k", near)[0].coefficients == ("Intercept", "x", "k")
+        else:
+            assert codes("y ~ x + k", near) == ["rank-deficient"]
 
 
 def test_constant_predictors_and_one_level_are_named() -> None:
