@@ -26,14 +26,14 @@ ROOT = Path(__file__).parent.parent.parent
 
 # What takes seconds in earnest, here in fractions; both sides read it.
 QUICK = {
-    "RANEF_LEASE_SECONDS": "1.5",
+    "RANEF_LEASE_SECONDS": "1.2",
     "RANEF_RENEW_INTERVAL": "0.2",
     "RANEF_QUEUE_GRACE": "1.0",
     "RANEF_RECONCILE_INTERVAL": "0.3",
     "RANEF_CANCEL_PATIENCE": "1.0",
     "RANEF_HEARTBEAT_INTERVAL": "0.2",
     "RANEF_HEARTBEAT_TTL": "2.0",
-    "RANEF_VISIBILITY_TIMEOUT": "3.0",
+    "RANEF_VISIBILITY_TIMEOUT": "2.0",
     "RANEF_SOFT_SHUTDOWN": "1.0",
 }
 

@@ -55,7 +55,7 @@ def test_a_fit_that_kills_whoever_runs_it_is_given_up(plant: Plant) -> None:
 def test_a_fit_longer_than_lease_and_message_runs_once(plant: Plant) -> None:
     plant.start_worker()
     plant.start_worker()
-    plant.submit("fit_a", stuck=4.5)
+    plant.submit("fit_a", stuck=3.5)
     plant.await_status("fit_a", FitStatus.SUCCEEDED)
     assert plant.attempts("fit_a") == 1
 
@@ -106,7 +106,7 @@ def test_a_fit_whose_message_was_lost_is_sent_again(plant: Plant, raw: redis.Red
 
 def test_waiting_fits_are_not_sent_again_and_again(plant: Plant, raw: redis.Redis) -> None:
     plant.start_worker()
-    plant.submit("fit_long", seconds=3.5)
+    plant.submit("fit_long", seconds=2.5)
     plant.await_status("fit_long", FitStatus.RUNNING)
     for i in range(3):
         plant.submit(f"fit_{i}")
