@@ -21,8 +21,9 @@ from store.base import InvalidCursor, QueueFull, StoreFull, StoreUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 LISTED_ERRORS = 20
+LONGEST_TEXT = 10_000
 _RETRY = {"Retry-After": "2"}
-_BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
+_BY_STATUS = {404: "not-found", 405: "method-not-allowed"}
 
 
 @dataclass(eq=False)
@@ -55,7 +56,17 @@ def document(
 
 def issue_errors(issues: Iterable[Issue]) -> list[dict[str, Any]]:
     """Give issues as the entries of `errors`, without the places that are not known."""
-    return [{key: value for key, value in asdict(issue).items() if value is not None} for issue in issues]
+    return [
+        {key: _shorten(value) for key, value in asdict(issue).items() if value is not None}
+        for issue in issues
+    ]
+
+
+def _shorten(value: Any) -> Any:
+    # Names come from the request, and a name may be as long as a body.
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        return value[:LONGEST_TEXT] + "…"
+    return value
 
 
 def respond(

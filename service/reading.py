@@ -87,10 +87,7 @@ def _read_model(
     if table is not None and wrong.isdisjoint(_SHAPES_THE_MODEL):
         spec = _spec(request, table)
         plan = _try(issues, lambda: prepare(spec))
-        if plan is not None and plan.parameters > limits.parameters:
-            issues.append(_too_many("parameters", plan.parameters, limits.parameters, "/formula"))
-        elif plan is not None and (size := result_bytes(plan)) > limits.result_bytes:
-            issues.append(_too_many("bytes of draws", size, limits.result_bytes, "/sampler/draws"))
+        issues += _size_issues(plan, limits) if plan is not None else []
     elif "formula" not in wrong:
         _try(issues, lambda: parse(request.formula))
     return request, plan, issues
@@ -180,6 +177,15 @@ def _spec(request: ModelRequest, table: Table) -> FitSpec:
         levels={name: tuple(values) for name, values in request.levels.items()},
         sampler=SamplerSettings(**request.sampler.model_dump()),
     )
+
+
+def _size_issues(plan: FitPlan, limits: Limits) -> list[Issue]:
+    if plan.parameters > limits.parameters:
+        return [_too_many("parameters", plan.parameters, limits.parameters, "/formula")]
+    size = result_bytes(plan)
+    if size > limits.result_bytes:
+        return [_too_many("bytes of draws", size, limits.result_bytes, "/sampler/draws")]
+    return []
 
 
 def _metadata_issues(metadata: dict[str, str], limits: Limits) -> list[Issue]:

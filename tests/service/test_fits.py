@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -47,6 +48,13 @@ def test_the_same_model_and_data_are_the_same_fit(client: TestClient, queued: li
     assert (first.status_code, second.status_code) == (202, 200)
     assert first.json()["id"] == second.json()["id"]
     assert len(queued) == 1
+
+
+def test_equal_requests_at_once_share_one_run(client: TestClient, queued: list[tuple[str, str]]) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: client.post("/v1/fits", json=REQUEST), range(16)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 15 + [202]
+    assert len({answer.json()["id"] for answer in answers}) == len(queued) == 1
 
 
 def test_without_cache_each_request_is_a_fit(client: TestClient, queued: list[tuple[str, str]]) -> None:

@@ -136,7 +136,11 @@ def test_a_gzipped_body_is_no_way_around_the_limit(client: TestClient) -> None:
     check(client.post("/v1/fits", content=bomb, headers=headers), 413, "body-too-large")
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", gzip.compress(b"{}")[:-3], gzip.compress(b"{}") + b"more"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", gzip.compress(b"{}")[:-3], gzip.compress(b"{}") + b"more"],
+    ids=["empty", "plain", "cut", "longer"],
+)
 def test_a_body_that_is_not_one_gzip_file_is_refused(client: TestClient, body: bytes) -> None:
     headers = {**JSON, "Content-Encoding": "gzip"}
     check(client.post("/v1/fits", content=body, headers=headers), 400, "invalid-gzip")
@@ -222,6 +226,18 @@ def test_forty_thousand_bad_cells_make_a_small_answer() -> None:
         answer = client.post("/v1/fits", json={"formula": "y ~ x", "data": {"columns": columns}})
     assert answer.status_code == 422
     assert len(answer.content) < 10_000
+
+
+def test_endless_names_make_a_small_answer(client: TestClient) -> None:
+    name = "n" * 300_000
+    for body in (
+        {**REQUEST, name: 1},
+        {**REQUEST, "formula": f"y ~ {name}"},
+        {"formula": "y ~ 1", "data": {"columns": {"y": [1.0, 2.0], name: [1, "a"]}}},
+    ):
+        answer = client.post("/v1/fits", json=body)
+        assert answer.status_code == 422
+        assert len(answer.content) < 100_000
 
 
 def test_what_was_sent_is_not_echoed(client: TestClient) -> None:

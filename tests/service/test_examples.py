@@ -1,0 +1,29 @@
+"""The examples of the OpenAPI document are requests that work, and their answers are as documented."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from fastapi.testclient import TestClient
+
+from service.openapi import OPENAPI_JSON
+
+PATHS = orjson.loads(OPENAPI_JSON.read_bytes())["paths"]
+
+
+def example(path: str) -> dict[str, Any]:
+    found: dict[str, Any] = PATHS[path]["post"]["requestBody"]["content"]["application/json"]["example"]
+    return found
+
+
+def test_every_body_has_an_example_that_works(client: TestClient, finish: Callable[..., Any]) -> None:
+    tried = {"/v1/fits", "/v1/formulas/check", "/v1/fits/{fit_id}/predictions"}
+    assert {path for path, methods in PATHS.items() if "requestBody" in methods.get("post", {})} == tried
+
+    fit = client.post("/v1/fits", json=example("/v1/fits"))
+    assert fit.status_code == 202, fit.text
+    assert client.post("/v1/formulas/check", json=example("/v1/formulas/check")).status_code == 200
+    finish(fit.json()["id"])
+    predictions = example("/v1/fits/{fit_id}/predictions")
+    answer = client.post(f"/v1/fits/{fit.json()['id']}/predictions", json=predictions)
+    assert answer.status_code == 200, answer.text
