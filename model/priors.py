@@ -10,12 +10,15 @@ from typing import Literal
 
 import numpy as np
 
-from model.design import Design, Float
+from model.design import Design
 from model.distributions import FLAT, INFINITY, Distribution, Kind, parse_distribution
 from model.errors import InvalidModel, Issue
 from model.family import Family
 
 DEFAULT_CORRELATION = Distribution(Kind.LKJ, (1.0,))
+_DEFAULT_SHAPE = Distribution(Kind.INV_GAMMA, (0.4, 0.3))
+_DEFAULT_NU = Distribution(Kind.GAMMA, (2.0, 0.1))
+_SMALLEST_SCALE = 2.5
 _POSITIVE = (0.0, INFINITY)
 _REAL = (-INFINITY, INFINITY)
 
@@ -48,7 +51,7 @@ class ResolvedPrior:
     @property
     def bounds(self) -> tuple[float, float]:
         """The open interval of the parameter: its own bounds cut to the support of its prior."""
-        lower, upper = _REAL if self.class_ in ("b", "Intercept") else _POSITIVE
+        lower, upper = _interval(self.class_)
         low, high = self.distribution.support
         return max(lower, low), min(upper, high)
 
@@ -60,12 +63,11 @@ def resolve(
 
     Raises InvalidModel with every statement that cannot be read, is stated twice or matches no parameter.
     """
-    assert design.y is not None
     targets = _targets(family, design)
     parsed, issues = _parse(statements, targets)
     if issues:
         raise InvalidModel(issues)
-    defaults = _defaults(family, design.y)
+    defaults = _defaults(family, design)
     rows = []
     for class_, coef, group in targets:
         stated = [parsed[key] for key in _specificity(class_, coef, group) if key in parsed]
@@ -74,24 +76,48 @@ def resolve(
     return tuple(rows)
 
 
-def default_location_scale(family: Family, response: Float) -> tuple[float, float]:
-    """Location and scale of brms's default priors: the median and the median absolute deviation of link(y)."""
-    linked = family.link_of(response)
-    location = float(np.median(linked))
-    deviation = float(1.4826 * np.median(np.abs(linked - location)))
-    return round(location, 1), max(2.5, round(deviation, 1))
+def default_location_scale(family: Family, link: str, design: Design) -> tuple[float, float]:
+    """Location and scale of brms's default priors: median and median absolute deviation of link(y).
+
+    For the links of probabilities they are 0 and 2.5; under a log link a response of 0 counts as 0.1. The mean of the
+    offset is taken off the location (brms 2.23, `def_scale_prior`).
+    """
+    assert design.y is not None
+    if family.probability:
+        return 0.0, _SMALLEST_SCALE
+    with np.errstate(invalid="ignore"):
+        linked = np.log(np.where(design.y == 0, 0.1, design.y)) if link == "log" else design.y
+    if not np.isfinite(linked).all():  # negative responses under a log link: brms falls back in the same way
+        return -_mean_offset(design), _SMALLEST_SCALE
+    median = float(np.median(linked))
+    deviation = float(1.4826 * np.median(np.abs(linked - median)))
+    return round(median, 1) - _mean_offset(design), max(_SMALLEST_SCALE, round(deviation, 1))
 
 
-def _defaults(family: Family, response: Float) -> Mapping[str, Distribution]:
-    location, scale = default_location_scale(family, response)
-    half = Distribution(Kind.STUDENT_T, (3.0, 0.0, scale))
+def _defaults(family: Family, design: Design) -> Mapping[str, Distribution]:
+    location, scale = default_location_scale(family, family.link, design)
+    # The residual sd is on the scale of the response, whatever the link of its mean.
+    _, response_scale = default_location_scale(family, "identity", design)
     return {
-        "Intercept": Distribution(Kind.STUDENT_T, (3.0, location, scale)),
+        "Intercept": Distribution(Kind.STUDENT_T, (3.0, float(f"{location:.15g}"), scale)),
         "b": FLAT,
-        "sd": half,
+        "sd": Distribution(Kind.STUDENT_T, (3.0, 0.0, scale)),
         "cor": DEFAULT_CORRELATION,
-        "sigma": half,
+        "sigma": Distribution(Kind.STUDENT_T, (3.0, 0.0, response_scale)),
+        "shape": _DEFAULT_SHAPE,
+        "nu": _DEFAULT_NU,
     }
+
+
+def _mean_offset(design: Design) -> float:
+    return float(design.offset.mean()) if design.rows else 0.0
+
+
+def _interval(class_: str) -> tuple[float, float]:
+    """The open interval of the parameters of a class."""
+    if class_ in ("b", "Intercept"):
+        return _REAL
+    return (1.0, INFINITY) if class_ == "nu" else _POSITIVE
 
 
 _Target = tuple[str, str | None, str | None]
@@ -149,9 +175,10 @@ def _misfit(class_: str, distribution: Distribution) -> str | None:
         return "lkj(shape) is a prior of correlations, class cor."
     if class_ in ("b", "Intercept", "cor"):
         return None
-    low, high = distribution.support
-    if high <= 0 or (distribution.kind is Kind.CONSTANT and low <= 0):
-        return f"A parameter of class {class_} is positive; this prior leaves it no value."
+    (low, high), (lower, _) = distribution.support, _interval(class_)
+    if high <= lower or (distribution.kind is Kind.CONSTANT and low <= lower):
+        rule = "positive" if lower == 0 else f"above {lower:g}"
+        return f"A parameter of class {class_} is {rule}; this prior leaves it no value."
     return None
 
 
