@@ -1,4 +1,5 @@
-"""Group-level deviations: given everything else they are independent from level to level, so they are drawn on request.
+"""Group-level deviations: given everything else they are independent from level to level, so they are drawn on
+request.
 
 `StoredEffects` are draws that a sampler made itself; `CollapsedEffects` keep the sums of the collapsed gaussian model
 and draw any level exactly from its conditional normal distribution.
@@ -31,6 +32,7 @@ class Given:
     sd: Float  # (chain, draw, coef)
     correlation_root: Float  # (chain, draw, coef, coef), lower Cholesky factor of the correlation matrix
     sigma: Float | None  # (chain, draw)
+    others: tuple[Float, ...] = ()  # per other factor (chain, draw, level, coef): their deviations
 
 
 class Effects(Protocol):
@@ -64,15 +66,17 @@ class StoredEffects:
 class CollapsedEffects:
     """The conditional normal distribution of each level's deviations, in internal coordinates.
 
-    With T = chol(Phi) / sigma, M = I + T'AT = CC': u | b ~ Normal(T M^-1 T'(B_y - B_x g), sigma^2 T M^-1 T').
+    With T = chol(Phi) / sigma, M = I + T'AT = CC': u | g ~ Normal(T M^-1 T'(B_y - B_x g), sigma^2 T M^-1 T'), where
+    the other factors' columns stand beside those of x.
     """
 
     factor: str
     labels: tuple[Level, ...]
     a: Float  # (coef, coef, level)
-    b: Float  # (coef, column, level)
+    b: Float  # (coef, column, level); columns are [X, y, others] as in `moments`
     coordinates: Coordinates
     z_scale: Float  # (coef,)
+    other_scales: tuple[Float, ...]  # per other factor (coef,)
     seed: int
 
     def draw(self, levels: Sequence[int], given: Given) -> Float:
@@ -83,11 +87,9 @@ class CollapsedEffects:
         at = self.coordinates
         sigma = given.sigma.reshape(-1, 1) / at.scale
         root = _relative_root(given, self.z_scale / at.scale, sigma)  # T
-        internal = np.linalg.solve(at.to_raw, given.population.reshape(chains * draws, -1).T).T
-        internal = (internal - at.ols) / at.scale  # (draw, coef)
+        known = self._known(given)
         a, b = self.a[:, :, chosen], self.b[:, :, chosen]
-        score = [b[i, -1] - internal @ b[i, :-1] for i in range(k)]  # Z'(y - Xg), each (draw, level)
-
+        score = [known @ b[i] for i in range(k)]  # Z'(y - Xg - ...), each (draw, level)
         lower = cholesky(identity_plus_congruence(root, a))
         noise = np.stack(
             [self._noise(level, chains * draws, k) for level in chosen], axis=1
@@ -101,7 +103,23 @@ class CollapsedEffects:
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Plain values and arrays, for storage."""
-        return {"kind": "collapsed", "seed": self.seed}, {"a": self.a, "b": self.b, "z_scale": self.z_scale}
+        scales = {f"other_scales/{i}": scale for i, scale in enumerate(self.other_scales)}
+        return {"kind": "collapsed", "seed": self.seed, "others": len(scales)}, {
+            "a": self.a,
+            "b": self.b,
+            "z_scale": self.z_scale,
+            **scales,
+        }
+
+    def _known(self, given: Given) -> Float:
+        """What the columns [X, y, others] are multiplied by to give what is left of y, (draw, column)."""
+        at, draws = self.coordinates, given.sd.shape[0] * given.sd.shape[1]
+        internal = np.linalg.solve(at.to_raw, given.population.reshape(draws, -1).T).T
+        parts = [-(internal - at.ols) / at.scale, np.ones((draws, 1))]
+        for deviations, z_scale in zip(given.others, self.other_scales, strict=True):
+            unit = deviations * (z_scale / at.scale)
+            parts.append(-np.swapaxes(unit, -1, -2).reshape(draws, -1))
+        return np.concatenate(parts, axis=1)
 
     def _noise(self, level: int, draws: int, k: int) -> Float:
         return stream(self.seed, "effects", self.factor, *self.labels[level]).standard_normal((draws, k))

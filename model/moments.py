@@ -4,8 +4,8 @@
 shared/design's statistics page, section 3.1, has the algebra that uses them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,10 @@ from model.design import Design, FactorDesign, Float
 class Coordinates:
     """How the internal, standardized coordinates relate to the user's.
 
-    Of internal population coefficients g and the user's (raw) b, `b = matrix @ (ols + scale * g)`; `matrix` undoes the
-    centering and scaling of X's columns, `ols` is the least-squares fit in standardized columns and `scale` that of y.
-    `means` and `scales` are those of X's columns (0 and 1 for the intercept); `z_scales[f]` those of factor f's z.
-    An internal sd is `sd * z_scale / scale`; an internal sigma is `sigma / scale`.
+    Of internal population coefficients g and the user's (raw) b, `b = matrix @ (ols + scale * g)`; `matrix` undoes
+    the centering and scaling of X's columns, `ols` is the least-squares fit in standardized columns and `scale` that
+    of y. `means` and `scales` are those of X's columns (0 and 1 for the intercept); `z_scales[f]` those of factor
+    f's z. An internal sd is `sd * z_scale / scale`; an internal sigma is `sigma / scale`.
     """
 
     means: Float  # (coef,)
@@ -60,15 +60,15 @@ class Standardized:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Sums over the rows of each level, and over all rows; column -1 of [X, y] is y."""
+    """Sums over the rows of each level of one factor, and over all rows.
+
+    Columns are [X, y, others]: `others` are those of the other factors, one after the other, each with all levels of
+    its first coefficient, then all of its second, and so on.
+    """
 
     a: Float  # (coef, coef, level): Z'Z
-    b: Float  # (coef, column, level): Z'[X, y]
-    s: Float  # (column, column): [X, y]'[X, y]
-
-    def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Plain values and arrays, for storage."""
-        return {}, {"a": self.a, "b": self.b, "s": self.s}
+    b: Float  # (coef, column, level): Z'[X, y, others]
+    s: Float  # (column, column): [X, y, others]'[X, y, others]
 
 
 def standardize(design: Design, *, center: bool = True) -> Standardized:
@@ -108,29 +108,83 @@ def standardize(design: Design, *, center: bool = True) -> Standardized:
     )
 
 
-def accumulate(standardized: Standardized, factor: FactorDesign, number: int) -> Moments:
-    """Sum the cross-products of one factor's z with itself and with [X, y], level by level; O(rows)."""
-    z, columns = standardized.z[number], standardized.columns
-    levels, k, m = len(factor.levels), z.shape[1], columns.shape[1]
-
-    def by_level(values: Float) -> Float:
-        return np.asarray(np.bincount(factor.index, weights=values, minlength=levels), dtype=np.float64)
-
-    a = np.empty((k, k, levels))
-    b = np.empty((k, m, levels))
-    for i in range(k):
-        for j in range(i + 1):
-            a[i, j] = a[j, i] = by_level(z[:, i] * z[:, j])
-        for j in range(m):
-            b[i, j] = by_level(z[:, i] * columns[:, j])
-    return Moments(a, b, columns.T @ columns)
+def eliminated_factor(sizes: Sequence[tuple[int, int]]) -> int:
+    """Number of the factor to eliminate level by level: of these (levels, coefficients), the one with most of
+    both."""
+    return max(range(len(sizes)), key=lambda number: sizes[number][0] * sizes[number][1])
 
 
-def no_factor(standardized: Standardized) -> Moments:
-    """The sums of a model without group-level effects: one level that has no coefficients to speak of."""
+def dense_width(factors: Sequence[FactorDesign]) -> int:
+    """Number of coefficients of all levels of all factors but the one that is eliminated level by level."""
+    widths = [len(factor.levels) * len(factor.coefficients) for factor in factors]
+    return sum(widths) - max(widths, default=0)
+
+
+def accumulate(standardized: Standardized, factors: Sequence[FactorDesign]) -> Moments:
+    """Make the sums of a model, whose `eliminated_factor` is summed level by level; O(rows).
+
+    Without factors there is one level that has no coefficients to speak of.
+    """
     columns = standardized.columns
     m = columns.shape[1]
-    return Moments(np.zeros((0, 0, 1)), np.zeros((0, m, 1)), columns.T @ columns)
+    if not factors:
+        return Moments(np.zeros((0, 0, 1)), np.zeros((0, m, 1)), columns.T @ columns)
+    first = eliminated_factor([(len(factor.levels), len(factor.coefficients)) for factor in factors])
+    others = [number for number in range(len(factors)) if number != first]
+    z, own = standardized.z[first], factors[first]
+    levels, k = len(own.levels), z.shape[1]
+    a, b = np.empty((k, k, levels)), np.empty((k, m, levels))
+    for i in range(k):
+        for j in range(i + 1):
+            a[i, j] = a[j, i] = _sum_by(own.index, z[:, i] * z[:, j], levels)
+        for j in range(m):
+            b[i, j] = _sum_by(own.index, z[:, i] * columns[:, j], levels)
+    crossed = [_cells(own, z, factors[number], standardized.z[number]) for number in others]
+    within = [
+        [_cells(factors[f], standardized.z[f], factors[g], standardized.z[g]) for g in others] for f in others
+    ]
+    down = [_down(factors[number], standardized.z[number], columns) for number in others]
+    s = np.block(
+        [
+            [columns.T @ columns, *(part.T for part in down)],
+            *([part, *(_flatten(cell) for cell in row)] for part, row in zip(down, within, strict=True)),
+        ]
+    )
+    wide = [cell.transpose(0, 2, 3, 1).reshape(k, -1, levels) for cell in crossed]
+    return Moments(a, np.concatenate([b, *wide], axis=1), s)
+
+
+def _cells(one: FactorDesign, z_one: Float, other: FactorDesign, z_other: Float) -> Float:
+    """Sums of products over the rows of each pair of levels, (coef, level, coef, level)."""
+    p, q = len(one.levels), len(other.levels)
+    cell = one.index * q + other.index
+    k, j = z_one.shape[1], z_other.shape[1]
+    sums = np.empty((k, p, j, q))
+    for i in range(k):
+        for r in range(j):
+            sums[i, :, r] = _sum_by(cell, z_one[:, i] * z_other[:, r], p * q).reshape(p, q)
+    return sums
+
+
+def _flatten(cells: Float) -> Float:
+    k, p, j, q = cells.shape
+    return cells.reshape(k * p, j * q)
+
+
+def _down(factor: FactorDesign, z: Float, columns: Float) -> Float:
+    """Sums of products of a factor's z with all columns, (coefficients times levels, column)."""
+    levels = len(factor.levels)
+    parts = [
+        np.stack(
+            [_sum_by(factor.index, z[:, i] * columns[:, j], levels) for j in range(columns.shape[1])], axis=1
+        )
+        for i in range(z.shape[1])
+    ]
+    return np.concatenate(parts)
+
+
+def _sum_by(index: NDArray[np.int64], values: Float, size: int) -> Float:
+    return np.asarray(np.bincount(index, weights=values, minlength=size), dtype=np.float64)
 
 
 def _rms(z: Float) -> Float:

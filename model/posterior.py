@@ -75,7 +75,11 @@ class Posterior:
     def given(self, factor: str) -> Given:
         """What the deviations of one factor are conditioned on."""
         of = self.factors[factor]
-        return Given(self.population, of.sd, of.correlation_root, self.parameters.get("sigma"))
+        others: tuple[Float, ...] = ()
+        if isinstance(of.effects, CollapsedEffects):
+            stored = (other.effects for name, other in self.factors.items() if name != factor)
+            others = tuple(effects.values for effects in stored if isinstance(effects, StoredEffects))
+        return Given(self.population, of.sd, of.correlation_root, self.parameters.get("sigma"), others)
 
     @cached_property
     def level_numbers(self) -> Mapping[str, Mapping[tuple[Any, ...], int]]:
@@ -123,7 +127,12 @@ class Posterior:
                 coordinates = Coordinates(**at, **meta["coordinates"], z_scales=())
                 sums = {n: own[f"effects/{n}"] for n in ("a", "b", "z_scale")}
                 drawn = CollapsedEffects(
-                    structure.name, structure.levels, **sums, coordinates=coordinates, seed=effects["seed"]
+                    structure.name,
+                    structure.levels,
+                    **sums,
+                    other_scales=tuple(own[f"effects/other_scales/{i}"] for i in range(effects["others"])),
+                    coordinates=coordinates,
+                    seed=effects["seed"],
                 )
             factors[structure.name] = FactorPosterior(own["sd"], own["root"], own["z_moment"], drawn)
         return cls(

@@ -18,11 +18,15 @@ from model.encoding import Encoding, encode, learn
 from model.errors import InvalidModel, Issue, Notice
 from model.family import Family, check_response, find_family
 from model.formula import parse
+from model.moments import dense_width
 from model.priors import PriorStatement, ResolvedPrior, resolve
 from model.table import Table
 
 ENGINE = "1"
 """Version of the statistics: a change that alters results makes it another, so no old result answers a new request."""
+
+MAX_DENSE_WIDTH = 200
+"""Coefficients of all factors but the largest that are integrated out together: the cost grows with the cube."""
 
 Method = Literal["collapsed", "nuts"]
 
@@ -216,8 +220,11 @@ def choose_method(
     obstacle = None
     if family.name != "gaussian" or family.link != "identity":
         obstacle = "only the gaussian family with the identity link can be integrated out"
-    elif len(encoding.factors) > 1:
-        obstacle = "more than one grouping factor is not collapsed yet"
+    elif (width := dense_width(design.factors)) > MAX_DENSE_WIDTH:
+        obstacle = (
+            f"all grouping factors but the largest have {width} coefficients together; "
+            f"up to {MAX_DENSE_WIDTH} are integrated out"
+        )
     if wanted == "nuts":
         return "nuts", "asked for"
     if obstacle is None:

@@ -1,4 +1,5 @@
-"""A fit by the collapsed method: sums, one compiled density, the independence sampler, and the posterior they give."""
+"""A fit by the collapsed method: sums, one compiled density, the independence sampler, and the posterior they
+give."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from model.design import Design, Float
-from model.effects import CollapsedEffects
+from model.effects import CollapsedEffects, Effects, StoredEffects
 from model.posterior import FactorPosterior, Posterior
 from model.spec import FitPlan
 from worker.compiled import COMPILED
@@ -29,7 +30,7 @@ class CollapsedPrograms:
 
 def programs(shape: CollapsedShape, data: program.Data) -> CollapsedPrograms:
     """Find the executables of a shape, or compile them for data of that shape."""
-    theta, noise = np.zeros((program.BATCH, shape.dimension)), np.zeros((program.BATCH, shape.columns))
+    theta, noise = np.zeros((program.BATCH, shape.dimension)), np.zeros((program.BATCH, shape.carried))
     return CollapsedPrograms(
         COMPILED.get((shape, "evaluate"), partial(program.evaluate, shape), theta, noise, np.array(1), data),
         COMPILED.get((shape, "parameters"), partial(program.parameters, shape), theta, data),
@@ -51,11 +52,11 @@ def sample(
                 raise Cancelled
             part = slice(start, start + program.BATCH)
             count = len(points[part])
-            theta, normal = _batch(problem, points[part]), np.zeros((program.BATCH, shape.columns))
-            normal[:count, : noise.shape[1]] = noise[part]
+            theta, normal = _batch(problem, points[part]), np.zeros((program.BATCH, shape.carried))
+            normal[:count, problem.carried] = noise[part]
             log_density, coefficients = compiled.evaluate(theta, normal, np.array(count), problem.data)
             values[part] = np.asarray(log_density)[:count]
-            carried[part] = np.asarray(coefficients)[:count, : noise.shape[1]]
+            carried[part] = np.asarray(coefficients)[:count][:, problem.carried]
             done += count
             monitor.report("sampling", min(1.0, done / (1.6 * total)), min(done, total))
         return values, carried
@@ -65,7 +66,7 @@ def sample(
         density,
         start,
         (lower, upper),
-        len(problem.integrated),
+        len(problem.carried),
         plan.sampler.chains,
         plan.sampler.draws,
         plan.seed,
@@ -80,35 +81,21 @@ def posterior(
     design: Design,
 ) -> Posterior:
     """Read the chains in the user's units."""
-    shape, at = problem.shape, problem.coordinates
-    scalars, root = _values(problem, compiled, chains.theta)
-    k = shape.coefficients
-    population = _population(problem, chains.carried, scalars[:, :, k + 1 + shape.mixed :], design)
-    factors = {}
-    for number, factor in enumerate(design.factors):
-        back = np.argsort([i for block in factor.blocks for i in block])
-        effects = CollapsedEffects(
-            factor.name,
-            factor.levels,
-            problem.moments.a,
-            problem.moments.b,
-            coordinates=at,
-            z_scale=at.z_scales[number],
-            seed=plan.seed,
-        )
-        moment = factor.z.T @ factor.z / design.rows
-        factors[factor.name] = FactorPosterior(
-            scalars[:, :, :k][:, :, back], root[:, :, back][:, :, :, back], moment, effects
-        )
+    shape = problem.shape
+    scalars, roots = _values(problem, compiled, chains.theta)
+    sds = shape.sds
+    count = len(problem.integrated)
+    kept = scalars[:, :, sds + 1 + shape.mixed :]
+    factors = _factors(problem, plan, scalars[:, :, :sds], roots, chains.carried[:, :, count:])
     known_error = design.standard_error is not None
     return Posterior(
         encoding=plan.encoding,
         family=plan.family,
         method="collapsed",
         seed=plan.seed,
-        population=population,
-        parameters={} if known_error else {"sigma": scalars[:, :, k]},
-        factors=factors,
+        population=_population(problem, chains.carried[:, :, :count], kept, design),
+        parameters={} if known_error else {"sigma": scalars[:, :, sds]},
+        factors={factor.name: factors[factor.name] for factor in design.factors},
         x_mean=design.x.mean(axis=0),
         x_covariance=np.cov(design.x, rowvar=False, bias=True).reshape(design.x.shape[1], design.x.shape[1]),
         statistics={
@@ -121,6 +108,46 @@ def posterior(
     )
 
 
+def _factors(
+    problem: CollapsedProblem, plan: FitPlan, sds: Float, roots: list[Float], dense: Float
+) -> dict[str, FactorPosterior]:
+    """Each factor's posterior; `dense` (chain, draw, ...) are the internal deviations of all but the first."""
+    at = problem.coordinates
+    z_scales = dict(zip((f.name for f in plan.encoding.factors), at.z_scales, strict=True))
+    found: dict[str, FactorPosterior] = {}
+    sd_start = level_start = 0
+    for number, factor in enumerate(problem.factors):
+        k, levels = len(factor.coefficients), len(factor.levels)
+        back = np.argsort([i for block in factor.blocks for i in block])
+        own = slice(sd_start, sd_start + k)
+        sd_start += k
+        effects: Effects
+        if number == 0:
+            others = tuple(z_scales[f.name] for f in problem.factors[1:])
+            moments = problem.moments
+            effects = CollapsedEffects(
+                factor.name,
+                factor.levels,
+                moments.a,
+                moments.b,
+                coordinates=at,
+                z_scale=z_scales[factor.name],
+                other_scales=others,
+                seed=plan.seed,
+            )
+        else:
+            internal = dense[:, :, level_start : level_start + k * levels].reshape(
+                *dense.shape[:2], k, levels
+            )
+            level_start += k * levels
+            values = np.swapaxes(internal[:, :, back], -1, -2) * (at.scale / z_scales[factor.name])
+            effects = StoredEffects(np.ascontiguousarray(values))
+        moment = factor.z.T @ factor.z / len(factor.index)
+        root = roots[number][:, :, back][:, :, :, back]
+        found[factor.name] = FactorPosterior(sds[:, :, own][:, :, back], root, moment, effects)
+    return found
+
+
 def _batch(problem: CollapsedProblem, points: Float) -> Float:
     """A full batch of hyperparameter vectors whose first rows have these points as their active part."""
     theta = np.tile(problem.start, (program.BATCH, 1))
@@ -128,17 +155,23 @@ def _batch(problem: CollapsedProblem, points: Float) -> Float:
     return theta
 
 
-def _values(problem: CollapsedProblem, compiled: CollapsedPrograms, theta: Float) -> tuple[Float, Float]:
-    """Scalars (chain, draw, scalar) and roots of the correlation matrices (chain, draw, coef, coef) at each draw."""
+def _values(
+    problem: CollapsedProblem, compiled: CollapsedPrograms, theta: Float
+) -> tuple[Float, list[Float]]:
+    """Scalars (chain, draw, scalar), and of each factor (chain, draw, coef, coef) the root of its correlation
+    matrix."""
     chains, draws, dim = theta.shape
     points = theta.reshape(-1, dim)
     parts = []
     for start in range(0, len(points), program.BATCH):
         batch = points[start : start + program.BATCH]
-        answer = compiled.parameters(_batch(problem, batch), problem.data)
-        parts.append([np.asarray(array)[: len(batch)] for array in answer])
-    scalars, root = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return scalars.reshape(chains, draws, -1), root.reshape(chains, draws, *root.shape[1:])
+        scalars, roots = compiled.parameters(_batch(problem, batch), problem.data)
+        parts.append([np.asarray(array)[: len(batch)] for array in (scalars, *roots)])
+    scalars, *roots = (
+        np.concatenate(arrays).reshape(chains, draws, *arrays[0].shape[1:])
+        for arrays in zip(*parts, strict=True)
+    )
+    return scalars, roots
 
 
 def _population(problem: CollapsedProblem, integrated: Float, kept: Float, design: Design) -> Float:

@@ -1,20 +1,21 @@
 """From a plan's arrays to a program's: sizes rounded up to buckets, with rows and columns that change no result.
 
-A padded level has sums of zero; a padded column has none either and a standard normal prior of its own.
+A padded level has sums of zero; a padded column has none either, and a normal prior of its own.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from model.design import Design, Float
+from model.design import Design, FactorDesign, Float
 from model.distributions import Distribution, Kind
-from model.moments import Coordinates, Moments, accumulate, no_factor, standardize
+from model.moments import Coordinates, Moments, accumulate, eliminated_factor, standardize
 from model.priors import ResolvedPrior
 from model.spec import FitPlan
 from worker.programs.hyper import Scalar, Scalars, lkj_constants
-from worker.shape import CollapsedShape, bucket, level_bucket
+from worker.shape import CollapsedShape, GroupShape, bucket, level_bucket
 
 _CONJUGATE = (Kind.FLAT, Kind.NORMAL, Kind.STUDENT_T, Kind.CAUCHY)
 
@@ -31,8 +32,12 @@ class CollapsedProblem:
     upper: Float  # (hyper,)
     coordinates: Coordinates
     moments: Moments
+    factors: tuple[FactorDesign, ...]
+    """The factors in the program's order: the one that is eliminated level by level first."""
     integrated: tuple[int, ...]
     """Numbers of X's columns whose coefficients are integrated out, in the program's order; the rest are kept."""
+    carried: np.ndarray
+    """Where the program has the coefficients that it draws: of the integrated columns, then of the dense factors."""
     proper: bool
     """Whether every prior integrates to one, so that the marginal likelihood means something."""
     log_evidence_offset: float
@@ -40,34 +45,33 @@ class CollapsedProblem:
 
 
 def collapsed_problem(plan: FitPlan, design: Design) -> CollapsedProblem:
-    """Make the sums of a gaussian model with at most one factor and pad them to the shape of a program."""
+    """Make the sums of a gaussian model and pad them to the shape of a program."""
     priors = _coefficient_priors(plan, design)
     integrated = tuple(i for i, row in enumerate(priors) if row.distribution.kind in _CONJUGATE)
     kept = tuple(i for i in range(len(priors)) if i not in integrated)
     # A kept coefficient must be one internal coordinate, so the raw intercept may not mix with it.
     standardized = standardize(design, center=plan.center or not kept)
     at = standardized.coordinates
-    factor = design.factors[0] if design.factors else None
-    moments = accumulate(standardized, factor, 0) if factor else no_factor(standardized)
+    factors = _in_order(design.factors)
     mixed = tuple(i for i in integrated if priors[i].distribution.kind in (Kind.STUDENT_T, Kind.CAUCHY))
     shape = CollapsedShape(
         columns=bucket(len(integrated)),
         kept=bucket(len(kept)),
         mixed=bucket(len(mixed)),
-        blocks=tuple(len(block) for block in factor.blocks) if factor else (),
-        levels=level_bucket(len(factor.levels)) if factor else 1,
+        factors=tuple(_group_shape(factor, first=number == 0) for number, factor in enumerate(factors)),
     )
-    order = [*integrated, *kept, design.x.shape[1]]
-    data = _padded_moments(shape, moments, order, len(integrated), len(kept), factor)
+    moments = accumulate(standardized, design.factors)
+    carried = np.array([*range(len(integrated)), *(shape.columns + _dense_places(shape, factors))], dtype=int)
+    data = _padded_moments(shape, moments, [*integrated, *kept], len(integrated), factors)
     data |= _coefficient_data(plan, shape, at, priors, integrated, mixed)
-    scalars, start_values = _scalars(plan, design, shape, at, priors, kept, mixed)
-    unit = at.z_scales[0] / at.scale if factor else np.zeros(0)
+    units = {factor.name: at.scale / scale for factor, scale in zip(design.factors, at.z_scales, strict=True)}
+    scalars, start_values = _scalars(plan, design, shape, at, factors, units, priors, kept, mixed)
     data["scalars"] = scalars.as_dict()
-    data["sd_unit"] = unit[_block_order(factor)] if factor else unit
+    data["sd_unit"] = np.concatenate([np.zeros(0), *(1.0 / units[f.name][_block_order(f)] for f in factors)])
     data["sigma_unit"] = np.array(1.0 / at.scale)
     data["kept_offset"] = _pad(at.ols[list(kept)] / at.scales[list(kept)], shape.kept)
     data["kept_unit"] = _pad(at.scales[list(kept)] / at.scale, shape.kept)
-    data["lkj"] = _lkj(plan, shape)
+    data["lkj"] = np.array([_lkj(plan, factor) for factor in factors]).reshape(-1, 2)
     data["count"] = np.array(standardized.count)
     start = np.concatenate([scalars.inverse(start_values), np.zeros(shape.correlations)])
     active = np.concatenate([scalars.active, np.ones(shape.correlations, dtype=bool)])
@@ -85,10 +89,36 @@ def collapsed_problem(plan: FitPlan, design: Design) -> CollapsedProblem:
         upper=upper,
         coordinates=at,
         moments=moments,
+        factors=factors,
         integrated=integrated,
+        carried=carried,
         proper=flat == 0,
         log_evidence_offset=standardized.log_scale - 0.5 * standardized.count * float(np.log(2 * np.pi)),
     )
+
+
+def _in_order(factors: Sequence[FactorDesign]) -> tuple[FactorDesign, ...]:
+    """The factors with the one that is eliminated level by level first."""
+    if not factors:
+        return ()
+    first = eliminated_factor([(len(factor.levels), len(factor.coefficients)) for factor in factors])
+    return (factors[first], *(factor for number, factor in enumerate(factors) if number != first))
+
+
+def _group_shape(factor: FactorDesign, *, first: bool) -> GroupShape:
+    # A dense level costs more than one that is eliminated alone, so dense factors are padded less generously.
+    levels = level_bucket(len(factor.levels)) if first else bucket(len(factor.levels))
+    return GroupShape(tuple(len(block) for block in factor.blocks), levels)
+
+
+def _dense_places(shape: CollapsedShape, factors: Sequence[FactorDesign]) -> np.ndarray:
+    """Where the program has the dense factors' coefficients, in its own order of each factor's coefficients."""
+    places, start = [np.zeros(0, dtype=int)], 0
+    for factor, group in zip(factors[1:], shape.factors[1:], strict=True):
+        levels = np.arange(len(factor.levels))
+        places += [start + i * group.levels + levels for i in range(group.coefficients)]
+        start += group.width
+    return np.concatenate(places)
 
 
 def _coefficient_priors(plan: FitPlan, design: Design) -> list[ResolvedPrior]:
@@ -101,27 +131,44 @@ def _scalar_priors(plan: FitPlan) -> list[ResolvedPrior]:
     return [row for row in plan.priors if row.class_ not in ("b", "Intercept", "cor")]
 
 
-def _block_order(factor: Any) -> list[int]:
+def _block_order(factor: FactorDesign) -> list[int]:
     """Numbers of a factor's coefficients, block after block: the order in which programs have them."""
     return [i for block in factor.blocks for i in block]
 
 
 def _padded_moments(
-    shape: CollapsedShape, moments: Moments, order: list[int], integrated: int, kept: int, factor: Any
+    shape: CollapsedShape,
+    moments: Moments,
+    order: list[int],
+    integrated: int,
+    factors: Sequence[FactorDesign],
 ) -> dict[str, Any]:
-    """Place the columns [integrated, kept, y] where the program has them; everything else stays zero."""
-    width = shape.columns + shape.kept + 1
-    places = [*range(integrated), *range(shape.columns, shape.columns + kept), width - 1]
-    k = shape.coefficients
+    """Place the columns [integrated, kept, y, dense] where the program has them; everything else stays zero."""
+    head = shape.columns + shape.kept + 1
+    width, p = head + shape.dense, len(order)
+    kept = range(shape.columns, shape.columns + p - integrated)
+    places = [*range(integrated), *kept, head - 1, *(head + _dense_places(shape, factors))]
+    columns = [*order, p, *(p + 1 + _dense_columns(factors))]
+    k = shape.factors[0].coefficients if factors else 0
+    levels = shape.factors[0].levels if factors else 1
     s = np.zeros((width, width))
-    s[np.ix_(places, places)] = moments.s[np.ix_(order, order)]
-    a = np.zeros((k, k, shape.levels))
-    b = np.zeros((k, width, shape.levels))
-    if factor:
-        rows, count = _block_order(factor), moments.a.shape[-1]
+    s[np.ix_(places, places)] = moments.s[np.ix_(columns, columns)]
+    a, b = np.zeros((k, k, levels)), np.zeros((k, width, levels))
+    if factors:
+        rows, count = _block_order(factors[0]), moments.a.shape[-1]
         a[:, :, :count] = moments.a[np.ix_(rows, rows)]
-        b[:, places, :count] = moments.b[np.ix_(rows, order)]
+        b[:, places, :count] = moments.b[np.ix_(rows, columns)]
     return {"s": s, "a": a, "b": b}
+
+
+def _dense_columns(factors: Sequence[FactorDesign]) -> np.ndarray:
+    """Numbers of the other factors' columns in the moments, in the program's order of each factor's coefficients."""
+    numbers, start = [np.zeros(0, dtype=int)], 0
+    for factor in factors[1:]:
+        levels = len(factor.levels)
+        numbers += [start + i * levels + np.arange(levels) for i in _block_order(factor)]
+        start += levels * len(factor.coefficients)
+    return np.concatenate(numbers)
 
 
 def _coefficient_data(
@@ -177,15 +224,17 @@ def _scalars(
     design: Design,
     shape: CollapsedShape,
     at: Coordinates,
+    factors: Sequence[FactorDesign],
+    units: Mapping[str, Float],
     priors: list[ResolvedPrior],
     kept: tuple[int, ...],
     mixed: tuple[int, ...],
 ) -> tuple[Scalars, Float]:
     """The scalar hyperparameters in the program's order, and values to start the search for the mode from."""
     rows, values = [], []
-    for factor in design.factors:
+    for factor in factors:
         for i in _block_order(factor):
-            prior, unit = plan.prior("sd", factor.coefficients[i], factor.name), at.scale / at.z_scales[0][i]
+            prior, unit = plan.prior("sd", factor.coefficients[i], factor.name), units[factor.name][i]
             rows.append(Scalar(prior.distribution, prior.bounds, 0.5 * unit, form="half"))
             values.append(0.5 * unit)
     if design.standard_error is None:
@@ -214,11 +263,11 @@ def _scalars(
     return Scalars.of(rows), np.array(values)
 
 
-def _lkj(plan: FitPlan, shape: CollapsedShape) -> Float:
-    if not shape.correlations:
+def _lkj(plan: FitPlan, factor: FactorDesign) -> Float:
+    if all(len(block) == 1 for block in factor.blocks):
         return np.array([1.0, 0.0])
-    row = next(row for row in plan.priors if row.class_ == "cor")
-    return lkj_constants(row.distribution.arguments[0], shape.blocks)
+    shape = plan.prior("cor", None, factor.name).distribution.arguments[0]
+    return lkj_constants(shape, tuple(len(block) for block in factor.blocks))
 
 
 def _pad(values: Float, size: int, filler: float = 0.0) -> Float:

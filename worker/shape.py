@@ -7,22 +7,16 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class CollapsedShape:
-    """Sizes of the collapsed gaussian model with one grouping factor (`blocks` empty: none)."""
+class GroupShape:
+    """Sizes of one grouping factor of a collapsed model."""
 
-    columns: int
-    """Population coefficients that are integrated out."""
-    kept: int
-    """Population coefficients that stay among the hyperparameters, because their prior is not conjugate."""
-    mixed: int
-    """Coefficients with a student_t prior: each brings the precision of a scale mixture of normals."""
     blocks: tuple[int, ...]
-    """Sizes of the blocks of correlated group-level coefficients."""
+    """Sizes of the blocks of correlated coefficients."""
     levels: int
 
     @property
     def coefficients(self) -> int:
-        """Group-level coefficients of a level."""
+        """Coefficients of a level."""
         return sum(self.blocks)
 
     @property
@@ -31,9 +25,48 @@ class CollapsedShape:
         return sum(size * (size - 1) // 2 for size in self.blocks)
 
     @property
+    def width(self) -> int:
+        """Coefficients of all levels."""
+        return self.coefficients * self.levels
+
+
+@dataclass(frozen=True, slots=True)
+class CollapsedShape:
+    """Sizes of the collapsed gaussian model; its first factor is eliminated level by level, the others as a dense
+    block."""
+
+    columns: int
+    """Population coefficients that are integrated out."""
+    kept: int
+    """Population coefficients that stay among the hyperparameters, because their prior is not conjugate."""
+    mixed: int
+    """Coefficients with a student_t prior: each brings the precision of a scale mixture of normals."""
+    factors: tuple[GroupShape, ...]
+
+    @property
+    def sds(self) -> int:
+        """Standard deviations of all factors."""
+        return sum(factor.coefficients for factor in self.factors)
+
+    @property
+    def correlations(self) -> int:
+        """Free correlations of all factors."""
+        return sum(factor.correlations for factor in self.factors)
+
+    @property
+    def dense(self) -> int:
+        """Coefficients of all levels of the factors that are eliminated together."""
+        return sum(factor.width for factor in self.factors[1:])
+
+    @property
+    def carried(self) -> int:
+        """What is drawn given the hyperparameters: population coefficients, and the dense factors' deviations."""
+        return self.columns + self.dense
+
+    @property
     def dimension(self) -> int:
         """Length of theta: sds, sigma, mixing precisions, kept coefficients, partial correlations."""
-        return self.coefficients + self.correlations + 1 + self.mixed + self.kept
+        return self.sds + 1 + self.mixed + self.kept + self.correlations
 
 
 def bucket(size: int) -> int:

@@ -21,10 +21,17 @@ DRAWS = 20_000
 def effects_of(design: Design) -> CollapsedEffects:
     standardized = standardize(design)
     factor = design.factors[0]
-    moments = accumulate(standardized, factor, 0)
+    moments = accumulate(standardized, design.factors)
     at = standardized.coordinates
     return CollapsedEffects(
-        factor.name, factor.levels, moments.a, moments.b, coordinates=at, z_scale=at.z_scales[0], seed=3
+        factor.name,
+        factor.levels,
+        moments.a,
+        moments.b,
+        coordinates=at,
+        z_scale=at.z_scales[0],
+        other_scales=(),
+        seed=3,
     )
 
 

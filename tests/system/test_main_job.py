@@ -36,7 +36,7 @@ def submit(client: httpx.Client, body: dict[str, Any]) -> dict[str, Any]:
     return fit
 
 
-@pytest.mark.parametrize("name", ["classroom", "sleepstudy", "sleepstudy_uncorrelated", "dyestuff"])
+@pytest.mark.parametrize("name", ["classroom", "sleepstudy", "sleepstudy_uncorrelated", "dyestuff", "pastes"])
 def test_a_fit_over_http_matches_its_reference(client: httpx.Client, name: str) -> None:
     case = load(name)
     fit = submit(client, case.request())

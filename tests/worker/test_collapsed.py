@@ -1,12 +1,14 @@
 """The collapsed density against dense linear algebra: the same numbers without any of its tricks."""
 
 import math
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.linalg import block_diag
 from scipy.special import betaln
 
 from model.priors import PriorStatement
@@ -25,6 +27,10 @@ MODELS: dict[str, Any] = {
     "intercepts": lambda: plan("y ~ 1 + (1 | g)", (NORMAL[0], *NORMAL[2:])),
     "two blocks": lambda: plan("y ~ x + (1 | g) + (0 + x + w | g)", (*NORMAL, LKJ)),
     "three slopes": lambda: plan("y ~ x + (1 + x + w | g)", (*NORMAL, LKJ)),
+    "crossed": lambda: plan("y ~ x + (1 | g) + (1 | h)"),
+    "crossed slopes": lambda: plan("y ~ x + (1 + x | h) + (1 + w || g)", (*NORMAL, LKJ)),
+    "nested": lambda: plan("y ~ x + (1 | g/h)"),
+    "three factors": lambda: plan("y ~ x + (1 | g) + (x | h) + (1 | g:h)", (*NORMAL, LKJ)),
     "pooled": lambda: plan("y ~ x + w", tuple(row for row in NORMAL if row.class_ != "sd")),
     "weights and offset": lambda: plan("y | weights(wt) ~ x + offset(off) + (1 | g)"),
     "known errors": lambda: plan(
@@ -60,29 +66,32 @@ def points(problem: CollapsedProblem, count: int = 5) -> np.ndarray[Any, Any]:
 
 def evaluate(name: str, theta: np.ndarray[Any, Any], noise: np.ndarray[Any, Any] | None = None) -> Any:
     _, problem, programs = built(name)
-    batch = np.zeros((program.BATCH, problem.shape.columns))
+    batch = np.zeros((program.BATCH, problem.shape.carried))
     if noise is not None:
-        batch[: len(noise), : noise.shape[1]] = noise
+        batch[: len(noise), problem.carried] = noise
     full = collapsed._batch(problem, theta)
     density, coefficients = programs.evaluate(full, batch, np.array(len(theta)), problem.data)
-    return np.asarray(density)[: len(theta)], np.asarray(coefficients)[: len(theta)]
+    return np.asarray(density)[: len(theta)], np.asarray(coefficients)[: len(theta)][:, problem.carried]
 
 
-def values(name: str, theta: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+def values(name: str, theta: np.ndarray[Any, Any]) -> tuple[Any, list[Any]]:
     _, problem, programs = built(name)
-    scalars, root = programs.parameters(collapsed._batch(problem, theta), problem.data)
-    return np.asarray(scalars)[: len(theta)], np.asarray(root)[: len(theta)]
+    scalars, roots = programs.parameters(collapsed._batch(problem, theta), problem.data)
+    return np.asarray(scalars)[: len(theta)], [np.asarray(root)[: len(theta)] for root in roots]
+
+
+def at_point(roots: list[Any], t: int) -> list[Any]:
+    return [root[t] for root in roots]
 
 
 class Dense:
     """The same model with every matrix written out, for one vector of hyperparameters."""
 
-    def __init__(self, made: FitPlan, problem: CollapsedProblem, scalars: Any, root: Any) -> None:
+    def __init__(self, made: FitPlan, problem: CollapsedProblem, scalars: Any, roots: Any) -> None:
         design = made.design()
         assert design.y is not None
-        k, kept_at = problem.shape.coefficients, problem.shape.coefficients + 1 + problem.shape.mixed
-        self.sd, self.sigma = scalars[:k], scalars[k]
-        self.correlation = root @ root.T
+        k, kept_at = problem.shape.sds, problem.shape.sds + 1 + problem.shape.mixed
+        self.sigma = scalars[k]
         self.x, self.y = design.x.copy(), design.y - design.offset
         if made.center and design.intercept:
             self.x[:, 1:] -= design.x[:, 1:].mean(axis=0)
@@ -95,22 +104,31 @@ class Dense:
         self.weight = np.ones(len(self.y)) if design.weights is None else design.weights
         error = np.full(len(self.y), self.sigma) if design.standard_error is None else design.standard_error
         residual = np.diag(error**2 / self.weight)
-        self.z = np.zeros((len(self.y), 0))
-        self.phi = np.zeros((0, 0))
-        if design.factors:
-            factor = design.factors[0]
+        pieces, phis, start = [np.zeros((len(self.y), 0))], [], 0
+        for factor, root in zip(problem.factors, roots, strict=True):
             order = [i for block in factor.blocks for i in block]
-            phi = self.correlation * np.outer(self.sd, self.sd)
-            self.z = np.zeros((len(self.y), k * len(factor.levels)))
-            for row, level in enumerate(factor.index):
-                self.z[row, level * k : (level + 1) * k] = factor.z[row, order]
-            self.phi = np.kron(np.eye(len(factor.levels)), phi)
+            sd = scalars[start : start + len(order)]
+            start += len(order)
+            z = np.zeros((len(self.y), len(factor.levels), len(order)))
+            z[np.arange(len(self.y)), factor.index] = factor.z[:, order]
+            pieces.append(z.reshape(len(self.y), -1))
+            phis.append(np.kron(np.eye(len(factor.levels)), (root @ root.T) * np.outer(sd, sd)))
+        self.z = np.concatenate(pieces, axis=1)
+        self.phi = block_diag(*phis) if phis else np.zeros((0, 0))
         self.group = self.z @ self.phi @ self.z.T
         prior = [self._prior(made, i) for i in self.integrated]
         self.location = np.array([p[0] for p in prior])
         self.scale = np.array([p[1] for p in prior])
         self.chosen = self.x[:, self.integrated]
         self.covariance = self.group + residual
+        self.residual = residual
+        sizes = [(len(f.levels), len(f.coefficients)) for f in problem.factors]
+        self.first = sizes[0][0] * sizes[0][1] if sizes else 0
+        by_coefficient, start = [], 0
+        for levels, k in sizes[1:]:
+            by_coefficient += [start + level * k + i for i in range(k) for level in range(levels)]
+            start += levels * k
+        self.by_coefficient = by_coefficient
         # A weight multiplies a row's log density; the dense normal has it in the variance, and owes the constant.
         self.constant = float(np.sum(-0.5 * np.log(self.weight) - (self.weight - 1) * np.log(error)))
         self.constant -= 0.5 * float(np.sum(self.weight - 1)) * math.log(2 * math.pi)
@@ -127,45 +145,54 @@ class Dense:
         return float(stats.multivariate_normal.logpdf(self.y, mean, covariance)) + self.constant
 
     def coefficients(self) -> tuple[Any, Any]:
-        """Conditional mean and covariance of the integrated coefficients, as the prior has them."""
-        weighted = np.linalg.solve(self.covariance, self.chosen)
-        precision = self.chosen.T @ weighted + np.diag(self.scale**-2)
-        r = weighted.T @ self.y + self.location / self.scale**2
+        """Conditional mean and covariance of the integrated coefficients, as the prior has them, and of the deviations
+        of all factors but the first, each coefficient's levels together.
+        """
+        first = self.first
+        columns = np.concatenate([self.chosen, self.z[:, first:][:, self.by_coefficient]], axis=1)
+        prior = block_diag(
+            np.diag(self.scale**2), self.phi[first:, first:][np.ix_(self.by_coefficient, self.by_coefficient)]
+        )
+        location = np.concatenate([self.location, np.zeros(len(self.by_coefficient))])
+        only_first = self.z[:, :first] @ self.phi[:first, :first] @ self.z[:, :first].T
+        weighted = np.linalg.solve(only_first + self.residual, columns)
+        precision = columns.T @ weighted + np.linalg.inv(prior)
+        r = weighted.T @ self.y + np.linalg.solve(prior, location)
         return np.linalg.solve(precision, r), np.linalg.inv(precision)
 
 
 def log_prior(name: str, theta: np.ndarray[Any, Any]) -> Any:
     """Log prior density of theta: scipy's densities of the values, and slopes by finite differences."""
     made, problem, _ = built(name)
-    scalars, root = values(name, theta)
+    scalars, roots = values(name, theta)
     shape = problem.shape
-    rows = [
-        made.prior("sd", f.coefficients[i], f.name)
-        for f in made.design().factors
-        for b in f.blocks
-        for i in b
-    ]
-    columns = list(range(shape.coefficients))
+    rows = [made.prior("sd", f.coefficients[i], f.name) for f in problem.factors for b in f.blocks for i in b]
+    columns = list(range(shape.sds))
     if "sigma" in {row.class_ for row in made.priors}:
-        rows, columns = [*rows, made.prior("sigma")], [*columns, shape.coefficients]
+        rows, columns = [*rows, made.prior("sigma")], [*columns, shape.sds]
     kept = [i for i in range(len(made.encoding.coefficients)) if i not in problem.integrated]
     for number, column in enumerate(kept):
         row = made.prior("b", made.encoding.coefficients[column])
         if str(row.distribution) != "constant(0.3)":
-            rows, columns = [*rows, row], [*columns, shape.coefficients + 1 + shape.mixed + number]
+            rows, columns = [*rows, row], [*columns, shape.sds + 1 + shape.mixed + number]
     total = np.zeros(len(theta))
     for row, column in zip(rows, columns, strict=True):
         bounds = row.bounds
         total += row.distribution.log_density(scalars[:, column]) - row.distribution.log_mass(*bounds)
-    if shape.correlations:
-        for t in range(len(theta)):
-            correlation = root[t] @ root[t].T
-            start = 0
-            for size in shape.blocks:
-                block = correlation[start : start + size, start : start + size]
-                total[t] += 0.5 * np.linalg.slogdet(block)[1] - _lkj_constant(1.5, size)
-                start += size
+    for number, start, size in _blocks(problem):
+        if size > 1:
+            root = roots[number][:, start : start + size, start : start + size]
+            total += 0.5 * np.linalg.slogdet(root @ np.swapaxes(root, -1, -2))[1] - _lkj_constant(1.5, size)
     return total + _log_slopes(name, theta, columns)
+
+
+def _blocks(problem: CollapsedProblem) -> Iterator[tuple[int, int, int]]:
+    """Of every block of correlated coefficients: its factor's number, where it starts, its size."""
+    for number, factor in enumerate(problem.shape.factors):
+        start = 0
+        for size in factor.blocks:
+            yield number, start, size
+            start += size
 
 
 def _lkj_constant(shape: float, size: int) -> float:
@@ -184,13 +211,11 @@ def _log_slopes(name: str, theta: np.ndarray[Any, Any], columns: list[int]) -> A
     result = np.zeros(len(theta))
 
     def free(at: np.ndarray[Any, Any]) -> Any:
-        scalars, root = values(name, at)
-        correlation = root @ np.swapaxes(root, -1, -2)
+        scalars, roots = values(name, at)
         pieces = [scalars[:, columns]]
-        start = 0
-        for size in problem.shape.blocks:
+        for number, start, size in _blocks(problem):
+            correlation = roots[number] @ np.swapaxes(roots[number], -1, -2)
             pieces += [correlation[:, start + i, start + j][:, None] for i in range(size) for j in range(i)]
-            start += size
         return np.concatenate(pieces, axis=1)
 
     for t, at in enumerate(theta):
@@ -205,8 +230,8 @@ def test_the_density_is_the_marginal_likelihood_times_the_prior(name: str) -> No
     made, problem, _ = built(name)
     theta = points(problem)
     density, _ = evaluate(name, theta)
-    scalars, root = values(name, theta)
-    dense = [Dense(made, problem, scalars[t], root[t]).log_marginal() for t in range(len(theta))]
+    scalars, roots = values(name, theta)
+    dense = [Dense(made, problem, scalars[t], at_point(roots, t)).log_marginal() for t in range(len(theta))]
     expected = np.array(dense) + log_prior(name, theta)
     np.testing.assert_allclose(density + problem.log_evidence_offset, expected, rtol=0, atol=2e-6)
 
@@ -215,21 +240,32 @@ def test_the_density_is_the_marginal_likelihood_times_the_prior(name: str) -> No
 def test_coefficients_are_drawn_from_their_conditional_distribution(name: str) -> None:
     made, problem, _ = built(name)
     theta = points(problem, 1)
-    p = len(problem.integrated)
-    noise = np.vstack([np.zeros(p), np.eye(p)])
-    _, drawn = evaluate(name, np.repeat(theta, p + 1, axis=0), noise)
-    scalars, root = values(name, theta)
-    kept = scalars[:, problem.shape.coefficients + 1 + problem.shape.mixed :]
-    inside = np.stack([drawn[:, :p]])
+    p, size = len(problem.integrated), len(problem.carried)
+    noise = np.vstack([np.zeros(size), np.eye(size)])
+    _, drawn = evaluate(name, np.repeat(theta, size + 1, axis=0), noise)
+    scalars, roots = values(name, theta)
+    kept = scalars[:, problem.shape.sds + 1 + problem.shape.mixed :]
     design = made.design()
-    raw = collapsed._population(problem, inside, np.repeat(kept[None], p + 1, axis=1), design)[0]
+    raw = collapsed._population(problem, drawn[None, :, :p], np.repeat(kept[None], size + 1, axis=1), design)[
+        0
+    ]
     if made.center and design.intercept:
         raw[:, 0] += raw[:, 1:] @ design.x[:, 1:].mean(axis=0)
-    chosen = raw[:, list(problem.integrated)]
-    mean, covariance = Dense(made, problem, scalars[0], root[0]).coefficients()
-    np.testing.assert_allclose(chosen[0], mean, rtol=1e-8, atol=1e-8)
+    units = [problem.coordinates.scale / _z_scale(problem, made, f.name) for f in problem.factors[1:]]
+    ordered = [
+        np.repeat(u[[i for b in f.blocks for i in b]], len(f.levels))
+        for u, f in zip(units, problem.factors[1:], strict=True)
+    ]
+    others = drawn[:, p:] * np.concatenate([np.zeros(0), *ordered])
+    chosen = np.concatenate([raw[:, list(problem.integrated)], others], axis=1)
+    mean, covariance = Dense(made, problem, scalars[0], at_point(roots, 0)).coefficients()
+    np.testing.assert_allclose(chosen[0], mean, rtol=1e-7, atol=1e-8)
     spread = (chosen[1:] - chosen[0]).T
-    np.testing.assert_allclose(spread @ spread.T, covariance, rtol=1e-7, atol=1e-10)
+    np.testing.assert_allclose(spread @ spread.T, covariance, rtol=1e-6, atol=1e-9)
+
+
+def _z_scale(problem: CollapsedProblem, made: FitPlan, name: str) -> Any:
+    return problem.coordinates.z_scales[[f.name for f in made.encoding.factors].index(name)]
 
 
 def test_the_log_evidence_of_a_known_model() -> None:
@@ -248,7 +284,7 @@ def test_the_log_evidence_of_a_known_model() -> None:
     posterior = collapsed.posterior(problem, programs, chains, made, made.design())
 
     def likelihood(sd: float) -> float:
-        dense = Dense(made, problem, np.array([sd, 0.8]), np.eye(1))
+        dense = Dense(made, problem, np.array([sd, 0.8]), [np.eye(1)])
         return math.exp(dense.log_marginal() + 90) * 2 * stats.norm.pdf(sd, 0, 2)
 
     grid = np.linspace(1e-4, 12, 1501)

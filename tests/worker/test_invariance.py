@@ -45,6 +45,17 @@ def test_the_order_of_rows() -> None:
     np.testing.assert_allclose(first.deviations("g", [2]), second.deviations("g", [2]), rtol=1e-6, atol=1e-9)
 
 
+def test_the_order_of_factors() -> None:
+    crossed = (*PRIORS[:2], *PRIORS[2:])
+    first = posterior(formula="y ~ x + (1 + x | g) + (1 | h)", priors=crossed)
+    second = posterior(formula="y ~ x + (1 | h) + (1 + x | g)", priors=crossed)
+    same(first, second)
+    for name in ("g", "h"):
+        np.testing.assert_allclose(
+            first.deviations(name, [1]), second.deviations(name, [1]), rtol=1e-6, atol=1e-9
+        )
+
+
 def test_the_names_of_levels() -> None:
     data = columns()
     renamed = data | {"g": [{"g0": "zz", "g1": "é", "g2": "a b"}.get(level, level) for level in data["g"]]}
@@ -86,7 +97,9 @@ def test_a_shifted_response() -> None:
     data = columns()
     shifted = PriorStatement("normal(101, 2)", "Intercept"), *PRIORS[1:]
     first, second = posterior(), posterior(data | {"y": data["y"] + 100.0}, priors=shifted)
-    np.testing.assert_allclose(second.population, first.population + np.array([100.0, 0, 0]), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(
+        second.population, first.population + np.array([100.0, 0, 0]), rtol=1e-8, atol=1e-8
+    )
 
 
 def test_what_was_fitted_before() -> None:

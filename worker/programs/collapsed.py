@@ -1,7 +1,7 @@
 """The collapsed gaussian model: the log density of its hyperparameters, all coefficients and effects integrated out.
 
-One compiled program per shape evaluates a whole batch of hyperparameter vectors, and draws for each the population
-coefficients from their exact normal distribution given it.
+One compiled program per shape evaluates a whole batch of hyperparameter vectors, and draws for each the coefficients
+that are not conditionally independent from their exact normal distribution given it.
 """
 
 import math
@@ -32,11 +32,14 @@ _UNROLLED = 6
 """Largest matrix whose Cholesky factor is written out elementwise rather than left to LAPACK."""
 
 Data = Mapping[str, Any]
+Roots = list[list[list[Array | float]]]
+"""Of each factor the Cholesky factor of Phi over sigma, its entries arrays (vector,)."""
 
 
 def chunk_size(shape: CollapsedShape) -> int:
     """How many hyperparameter vectors are evaluated together."""
-    per_vector = max(1, shape.coefficients * (shape.columns + shape.kept + 1) * shape.levels)
+    width = shape.columns + shape.kept + 1 + shape.dense
+    per_vector = max(1, width * shape.dense, *(width * factor.width for factor in shape.factors[:1]))
     return int(max(1, min(128, 1 << int(np.log2(max(1, _CHUNK_FLOATS / per_vector))))))
 
 
@@ -45,8 +48,9 @@ def evaluate(
 ) -> tuple[Array, Array]:
     """Evaluate the first `count` rows of theta (BATCH, hyper).
 
-    Gives the log density (BATCH,) and internal population coefficients (BATCH, column): their conditional mean plus a
-    root of their conditional covariance times `noise` (BATCH, column).
+    Gives the log density (BATCH,) and internal coefficients (BATCH, carried), those of the population and then those
+    of the dense factors: their conditional mean plus a root of their conditional covariance times `noise` (BATCH,
+    carried).
     """
     chunk = chunk_size(shape)
 
@@ -61,72 +65,71 @@ def evaluate(
             jax.lax.dynamic_update_slice_in_dim(filled[1], coefficients, start, axis=0),
         )
 
-    empty = jnp.full((BATCH,), -jnp.inf), jnp.zeros((BATCH, shape.columns))
+    empty = jnp.full((BATCH,), -jnp.inf), jnp.zeros((BATCH, shape.carried))
     filled: tuple[Array, Array] = jax.lax.fori_loop(0, (count + chunk - 1) // chunk, step, empty)
     return filled
 
 
-def parameters(shape: CollapsedShape, theta: Array, data: Data) -> tuple[Array, Array]:
-    """The values behind theta (..., hyper): scalars (..., scalar), root of the correlation matrix (..., coef, coef)."""
+def parameters(shape: CollapsedShape, theta: Array, data: Data) -> tuple[Array, tuple[Array, ...]]:
+    """The values behind theta (vector, hyper): scalars (vector, scalar), and of each factor (vector, coef, coef) the
+    root of its correlation matrix.
+    """
     scalar_part, correlation_part = _split(shape, theta)
     scalars, _ = constrain(scalar_part, data["scalars"])
-    root, _ = correlation_root(correlation_part, shape.blocks, data["lkj"])
-    k = shape.coefficients
-    zero = jnp.zeros(theta.shape[:-1])
-    rows = [jnp.stack([zero + root[i][j] for j in range(k)], axis=-1) for i in range(k)]
-    stacked = jnp.stack(rows, axis=-2) if k else jnp.zeros((*theta.shape[:-1], 0, 0))
-    return scalars, stacked
+    roots, _ = _correlations(shape, correlation_part, data)
+    return scalars, tuple(_stacked(root, theta.shape[0]) for root in roots)
 
 
 def _split(shape: CollapsedShape, theta: Array) -> tuple[Array, Array]:
     """Scalars [sds, sigma, mixing precisions, kept coefficients] come first, then the correlations."""
     scalars = shape.dimension - shape.correlations
-    return theta[..., :scalars], theta[..., scalars:]
+    return theta[:, :scalars], theta[:, scalars:]
+
+
+def _correlations(shape: CollapsedShape, t: Array, data: Data) -> tuple[Roots, Array]:
+    """Roots of the factors' correlation matrices, and the log density of all correlations."""
+    roots, log_prior, start = [], jnp.zeros(t.shape[0]), 0
+    for number, factor in enumerate(shape.factors):
+        own = t[:, start : start + factor.correlations]
+        root, log_lkj = correlation_root(own, factor.blocks, data["lkj"][number])
+        roots.append(root)
+        log_prior += log_lkj
+        start += factor.correlations
+    return roots, log_prior
 
 
 def _density(shape: CollapsedShape, theta: Array, noise: Array, data: Data) -> tuple[Array, Array]:
-    """Log density and coefficients of one chunk (vector, hyper); names of quantities as in the statistics page."""
-    k, p, q = shape.coefficients, shape.columns, shape.kept
+    """Log density and coefficients of one chunk (vector, hyper)."""
+    p, sds = shape.columns, shape.sds
     scalar_part, correlation_part = _split(shape, theta)
     scalars, log_prior = constrain(scalar_part, data["scalars"])
-    sd, sigma = scalars[:, :k] * data["sd_unit"], scalars[:, k] * data["sigma_unit"]
-    mixing, kept = scalars[:, k + 1 : k + 1 + shape.mixed], scalars[:, k + 1 + shape.mixed :]
-
-    cross = data["s"]
-    log_det = jnp.zeros(theta.shape[0])
-    if k:
-        correlation, log_lkj = correlation_root(correlation_part, shape.blocks, data["lkj"])
-        log_prior += log_lkj
-        # T = chol(Phi) / sigma, each entry (vector, 1) against levels on the last axis.
-        root = [[(sd[:, i] / sigma * correlation[i][j])[:, None] for j in range(k)] for i in range(k)]
-        lower = cholesky(identity_plus_congruence(root, data["a"]))
-        # One logarithm per level, not one per coefficient: it is the dearest of the elementwise operations.
-        log_det = jnp.sum(jnp.log(math.prod(lower[i][i] for i in range(k))), axis=-1)
-        deep = [[row[:, None, :] for row in line] for line in _arrays(lower, data["a"])]
-        rotated = times_lower_transposed([[_deepen(x) for x in line] for line in root], list(data["b"]))
-        white = jnp.stack(solve_lower(deep, rotated), axis=-1)  # (vector, column, level, coef)
-        white = white.reshape(*white.shape[:2], -1)
-        cross = cross - white @ jnp.swapaxes(white, -1, -2)
+    correlations, log_lkj = _correlations(shape, correlation_part, data)
+    sd, sigma = scalars[:, :sds] * data["sd_unit"], scalars[:, sds] * data["sigma_unit"]
+    mixing, kept = scalars[:, sds + 1 : sds + 1 + shape.mixed], scalars[:, sds + 1 + shape.mixed :]
+    relative = _relative_roots(correlations, sd / sigma[:, None])
+    cross, log_det = _without_first(shape, relative, data)
+    dense = None
+    if shape.dense:
+        dense, cross, log_det_dense = _without_dense(shape, relative, cross)
+        log_det += log_det_dense
     h = cross / (sigma**2)[:, None, None]  # (vector, column, column) of [X, kept columns, y]
 
     # Columns whose coefficients are given join y: their coefficients are known here.
     given = jnp.concatenate(
         [-(kept - data["kept_offset"]) * data["kept_unit"], jnp.ones((theta.shape[0], 1))], axis=-1
     )
-    tail = jnp.broadcast_to(h, (theta.shape[0], p + q + 1, p + q + 1))[:, :, p:]
-    contracted = jnp.einsum("vij,vj->vi", tail, given)
-    p0, r0 = jnp.broadcast_to(h, (theta.shape[0], p + q + 1, p + q + 1))[:, :p, :p], contracted[:, :p]
+    contracted = jnp.einsum("vij,vj->vi", h[:, :, p:], given)
     q0 = jnp.einsum("vi,vi->v", contracted[:, p:], given)
-
     log_mixing = jnp.log(mixing) @ data["mix"].T  # (vector, column); zero for coefficients without a mixture
     precision = data["precision"] * jnp.exp(log_mixing)
     to_prior = data["to_prior"]
-    full = p0 + jnp.einsum("ji,vj,jl->vil", to_prior, precision, to_prior)
-    r = r0 + (precision * data["location"]) @ to_prior
+    full = h[:, :p, :p] + jnp.einsum("ji,vj,jl->vil", to_prior, precision, to_prior)
+    r = contracted[:, :p] + (precision * data["location"]) @ to_prior
     constant = q0 + precision @ data["location"] ** 2
-    coefficients, half_log_det, quadratic = _normal(full, r, noise)
+    coefficients, half_log_det, quadratic = _normal(full, r, noise[:, :p])
     log_density = (
         log_prior
+        + log_lkj
         - data["count"] * jnp.log(sigma)
         - log_det
         - 0.5 * (constant - quadratic)
@@ -134,7 +137,81 @@ def _density(shape: CollapsedShape, theta: Array, noise: Array, data: Data) -> t
         + 0.5 * jnp.sum(log_mixing, axis=-1)
         + data["log_constant"]
     )
+    if dense is not None:
+        known = jnp.concatenate([-coefficients, given], axis=-1)
+        deviations = _dense_draw(*dense, known, sigma, noise[:, p:])
+        coefficients = jnp.concatenate([coefficients, deviations], axis=-1)
     return log_density, coefficients
+
+
+def _relative_roots(correlations: Roots, ratio: Array) -> Roots:
+    """chol(Phi) / sigma of each factor; `ratio` (vector, sd) are the sds over sigma."""
+    roots, start = [], 0
+    for root in correlations:
+        k = len(root)
+        roots.append(
+            [[ratio[:, start + i] * root[i][j] if j <= i else 0.0 for j in range(k)] for i in range(k)]
+        )
+        start += k
+    return roots
+
+
+def _without_first(shape: CollapsedShape, relative: Roots, data: Data) -> tuple[Array, Array]:
+    """Eliminate the first factor level by level.
+
+    Gives S - sum W'W (vector, column, column) of [X, kept columns, y, dense columns], and the sum of log det C.
+    """
+    k = shape.factors[0].coefficients if shape.factors else 0
+    if k == 0:
+        return data["s"][None], jnp.zeros(1)
+    root = [[_with_axis(entry) for entry in row] for row in relative[0]]  # (vector, 1) against levels
+    lower = cholesky(identity_plus_congruence(root, data["a"]))
+    # One logarithm per level, not one per coefficient: it is the dearest of the elementwise operations.
+    log_det = jnp.sum(jnp.log(math.prod(lower[i][i] for i in range(k))), axis=-1)
+    deep = [[_with_axis(entry, 1) for entry in row] for row in lower]
+    rotated = times_lower_transposed([[_with_axis(entry) for entry in row] for row in root], list(data["b"]))
+    white = jnp.stack(solve_lower(deep, rotated), axis=-1)  # (vector, column, level, coef)
+    white = white.reshape(*white.shape[:2], -1)
+    return data["s"] - white @ jnp.swapaxes(white, -1, -2), log_det
+
+
+def _without_dense(
+    shape: CollapsedShape, relative: Roots, cross: Array
+) -> tuple[tuple[Array, Array], Array, Array]:
+    """Eliminate the other factors together, by one Cholesky factor.
+
+    Gives the factor with the whitened columns (for `_dense_draw`), the cross-products of [X, kept columns, y] that
+    are left, and the half log determinant with the priors' own.
+    """
+    m = shape.columns + shape.kept + 1
+    vectors = cross.shape[0]
+    precision, log_det, position = cross[:, m:, m:], jnp.zeros(vectors), 0
+    for factor, root in zip(shape.factors[1:], relative[1:], strict=True):
+        k, levels = factor.coefficients, factor.levels
+        identity = [[jnp.full(vectors, float(i == j)) for i in range(k)] for j in range(k)]
+        inverse = [solve_lower(root, column) for column in identity]  # inverse[j][i] of the root
+        block = jnp.stack(
+            [
+                jnp.stack([sum(inverse[i][r] * inverse[j][r] for r in range(k)) for j in range(k)], -1)
+                for i in range(k)
+            ],
+            axis=-2,
+        )
+        log_det += levels * jnp.log(math.prod(root[i][i] for i in range(k)))
+        spread = jnp.einsum("vij,lr->viljr", block, jnp.eye(levels)).reshape(vectors, k * levels, k * levels)
+        end = position + k * levels
+        precision = precision.at[:, position:end, position:end].add(spread)
+        position = end
+    lower = jnp.linalg.cholesky(precision)
+    white = solve_triangular(lower, cross[:, m:, :m], lower=True)  # (vector, dense, column)
+    log_det += jnp.sum(jnp.log(jnp.diagonal(lower, axis1=-2, axis2=-1)), axis=-1)
+    return (lower, white), cross[:, :m, :m] - jnp.swapaxes(white, -1, -2) @ white, log_det
+
+
+def _dense_draw(lower: Array, white: Array, known: Array, sigma: Array, noise: Array) -> Array:
+    """Deviations (vector, dense) given the coefficients of [X, kept columns] and y, `known` (vector, column)."""
+    whitened = jnp.einsum("vdm,vm->vd", white, known) + sigma[:, None] * noise
+    return solve_triangular(lower, whitened[..., None], lower=True, trans="T")[..., 0]
 
 
 def _normal(precision: Array, r: Array, noise: Array) -> tuple[Array, Array, Array]:
@@ -159,11 +236,11 @@ def _normal(precision: Array, r: Array, noise: Array) -> tuple[Array, Array, Arr
     return drawn, half_log_det, jnp.sum(solved[..., 0] ** 2, axis=-1)
 
 
-def _arrays(lower: Any, like: Array) -> Any:
-    """A triangle with its structural zeros (plain numbers) as arrays (1, level)."""
-    zero = jnp.zeros((1, like.shape[-1]))
-    return [[zero + entry for entry in row] for row in lower]
+def _stacked(root: list[list[Array | float]], vectors: int) -> Array:
+    zero = jnp.zeros(vectors)
+    return jnp.stack([jnp.stack([zero + entry for entry in row], axis=-1) for row in root], axis=-2)
 
 
-def _deepen(entry: Any) -> Any:
-    return entry[:, None, :] if hasattr(entry, "ndim") else entry
+def _with_axis(entry: Any, axis: int = -1) -> Any:
+    """An array with one more axis; a structural zero stays a number."""
+    return jnp.expand_dims(entry, axis) if isinstance(entry, Array) else entry
