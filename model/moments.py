@@ -1,7 +1,7 @@
 """The sums of the collapsed gaussian model: all that its posterior needs to know of the rows.
 
 `standardize` chooses coordinates in which the sums are well conditioned, `accumulate` makes the sums in one pass;
-shared/design's statistics page, section 3.1, has the algebra that uses them.
+docs/decisions/0003-collapse-and-walk-what-is-left.md has the algebra that uses them.
 """
 
 from collections.abc import Sequence
