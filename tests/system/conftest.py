@@ -1,12 +1,11 @@
 """Real processes: a Valkey server, workers with a sampler that only counts, and what they share."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 import orjson
 import psutil
 import pytest
-import redis
 
 from stack.valkey import Server, running
 from store.jobs import Jobs
@@ -85,34 +83,50 @@ class Plant:
         """Wait until a fit has a status."""
         eventually(lambda: self.status(fit_id) is status, seconds)
 
-    def child(self, worker: subprocess.Popen[bytes]) -> psutil.Process:
-        """Give the process of a worker that samples."""
-        alive = {int(state.id.rpartition(":")[2]) for state in self.store.workers()}
-        return next(child for child in psutil.Process(worker.pid).children() if child.pid in alive)
+    def sampler(self, fit_id: str) -> psutil.Process:
+        """Give the process that runs a fit."""
+
+        def found() -> list[int]:
+            return [
+                int(state.id.rpartition(":")[2]) for state in self.store.workers() if state.fit_id == fit_id
+            ]
+
+        eventually(found)
+        return psutil.Process(found()[0])
 
     def attempts(self, fit_id: str) -> int:
         """Count how often a fit was begun."""
         return self.log.read_text(errors="replace").count(f"{fit_id} begins")
 
 
-@pytest.fixture
-def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
-    for name, value in QUICK.items():
-        monkeypatch.setenv(name, value)
-    server = Server.of(tmp_path / "valkey", max_memory="100mb")
-    with ExitStack() as running_now:
-        running_now.enter_context(running(server))
-        settings = StoreSettings(redis_url=server.url)
-        plant = Plant(server, RedisStore(settings), Jobs(settings), tmp_path / "worker.log")
+@contextmanager
+def planted(folder: Path) -> Iterator[Plant]:
+    """Run a plant without workers, and end those that are started in it."""
+    server = Server.of(folder / "valkey", max_memory="100mb")
+    with running(server):
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in QUICK.items():
+                patch.setenv(name, value)
+            settings = StoreSettings(redis_url=server.url)
+        plant = Plant(server, RedisStore(settings), Jobs(settings), folder / "worker.log")
         yield plant
         for worker in plant.workers:
             if worker.poll() is None:
-                worker.send_signal(signal.SIGKILL)
+                worker.kill()
             worker.wait()
 
 
 @pytest.fixture
-def raw(plant: Plant) -> Iterator[redis.Redis]:
-    """A client of the plant's server."""
-    with redis.Redis.from_url(plant.server.url) as client:
-        yield client
+def plant(tmp_path: Path) -> Iterator[Plant]:
+    """A plant to do damage to."""
+    with planted(tmp_path) as plant:
+        yield plant
+
+
+@pytest.fixture(scope="session")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    """A plant with two workers, whose children may be killed but who are not."""
+    with planted(tmp_path_factory.mktemp("crew")) as plant:
+        plant.start_worker()
+        plant.start_worker()
+        yield plant

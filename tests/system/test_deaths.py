@@ -11,21 +11,18 @@ from store.records import FitStatus
 from tests.system.conftest import Plant, eventually
 
 
-def test_a_killed_child_is_replaced_and_its_fit_tried_again(plant: Plant) -> None:
-    worker = plant.start_worker()
-    plant.submit("fit_a", seconds=2)
-    plant.await_status("fit_a", FitStatus.RUNNING)
-    plant.child(worker).kill()
-    plant.await_status("fit_a", FitStatus.SUCCEEDED)
-    assert plant.attempts("fit_a") == 2
-    assert worker.poll() is None
+def test_a_killed_child_is_replaced_and_its_fit_tried_again(crew: Plant) -> None:
+    crew.submit("fit_bereft", seconds=1)
+    crew.sampler("fit_bereft").kill()
+    crew.await_status("fit_bereft", FitStatus.SUCCEEDED)
+    assert crew.attempts("fit_bereft") == 2
+    assert [worker.poll() for worker in crew.workers] == [None, None]
 
 
 def test_a_killed_worker_takes_its_child_along_and_another_has_its_fit(plant: Plant) -> None:
     first = plant.start_worker()
-    child = plant.child(first)
-    plant.submit("fit_a", seconds=3)
-    plant.await_status("fit_a", FitStatus.RUNNING)
+    plant.submit("fit_a", seconds=4)
+    child = plant.sampler("fit_a")
     plant.start_worker()
     first.kill()
     first.wait()
@@ -39,51 +36,48 @@ def test_a_killed_worker_takes_its_child_along_and_another_has_its_fit(plant: Pl
     assert record.attempt == 2
 
 
-def test_a_fit_that_kills_whoever_runs_it_is_given_up(plant: Plant) -> None:
-    plant.start_worker()
-    plant.submit("fit_poison", crash=True)
-    plant.await_status("fit_poison", FitStatus.FAILED, 40.0)
-    record = plant.store.get("fit_poison")
+def test_a_fit_that_kills_whoever_runs_it_is_given_up(crew: Plant) -> None:
+    crew.submit("fit_poison", crash=True)
+    crew.await_status("fit_poison", FitStatus.FAILED, 40.0)
+    record = crew.store.get("fit_poison")
     assert record is not None
     assert record.failure is not None
     assert record.failure.kind == "worker_lost"
     assert record.attempt == 3
-    plant.submit("fit_b")
-    plant.await_status("fit_b", FitStatus.SUCCEEDED)
+    crew.submit("fit_after_poison")
+    crew.await_status("fit_after_poison", FitStatus.SUCCEEDED)
 
 
-def test_a_fit_longer_than_lease_and_message_runs_once(plant: Plant) -> None:
-    plant.start_worker()
-    plant.start_worker()
-    plant.submit("fit_a", stuck=3.5)
-    plant.await_status("fit_a", FitStatus.SUCCEEDED)
-    assert plant.attempts("fit_a") == 1
+def test_a_fit_longer_than_lease_and_message_runs_once(crew: Plant) -> None:
+    crew.submit("fit_long", stuck=3.5)
+    crew.await_status("fit_long", FitStatus.SUCCEEDED)
+    assert crew.attempts("fit_long") == 1
 
 
-def test_a_frozen_worker_that_comes_back_publishes_nothing(plant: Plant) -> None:
-    first = plant.start_worker()
-    child = plant.child(first)
-    plant.submit("fit_a", seconds=1.5)
-    plant.await_status("fit_a", FitStatus.RUNNING)
-    child.suspend()
-    plant.start_worker()
-    plant.await_status("fit_a", FitStatus.SUCCEEDED)
-    published = plant.store.get("fit_a")
-    child.resume()
-    eventually(lambda: "its claim was lost" in plant.log.read_text())
-    assert plant.store.get("fit_a") == published
+def test_a_frozen_worker_that_comes_back_publishes_nothing(crew: Plant) -> None:
+    crew.submit("fit_frozen", seconds=1.5)
+    sampler = crew.sampler("fit_frozen")
+    sampler.suspend()
+    try:
+        crew.await_status("fit_frozen", FitStatus.SUCCEEDED)
+        published = crew.store.get("fit_frozen")
+    finally:
+        sampler.resume()
+    eventually(lambda: "fit_frozen ends; its claim was lost" in crew.log.read_text())
+    assert crew.store.get("fit_frozen") == published
     assert published is not None
     assert published.attempt == 2
 
 
-def test_a_killed_server_comes_back_with_every_accepted_fit(plant: Plant, raw: redis.Redis) -> None:
+def test_a_killed_server_comes_back_with_every_accepted_fit(plant: Plant) -> None:
     plant.start_worker()
-    plant.submit("fit_running", seconds=5)
+    plant.submit("fit_running", seconds=4)
     for i in range(3):
         plant.submit(f"fit_{i}", queue="batch")
     plant.await_status("fit_running", FitStatus.RUNNING)
     time.sleep(1.2)  # the log is written out each second
-    psutil.Process(raw.info("server")["process_id"]).kill()
+    with redis.Redis.from_url(plant.server.url) as client:
+        psutil.Process(client.info("server")["process_id"]).kill()
     time.sleep(1.0)
     command = ["-m", "stack.child", "--", *plant.server.command]
     again = subprocess.Popen([psutil.Process().exe(), *command])
@@ -97,64 +91,17 @@ def test_a_killed_server_comes_back_with_every_accepted_fit(plant: Plant, raw: r
         again.wait()
 
 
-def test_a_fit_whose_message_was_lost_is_sent_again(plant: Plant, raw: redis.Redis) -> None:
-    plant.submit("fit_a")
-    assert raw.delete("interactive") == 1
-    plant.start_worker()
-    plant.await_status("fit_a", FitStatus.SUCCEEDED)
-
-
-def test_waiting_fits_are_not_sent_again_and_again(plant: Plant, raw: redis.Redis) -> None:
-    plant.start_worker()
-    plant.submit("fit_long", seconds=2.5)
-    plant.await_status("fit_long", FitStatus.RUNNING)
-    for i in range(3):
-        plant.submit(f"fit_{i}")
-    most = 0
-    while plant.status("fit_long") is FitStatus.RUNNING:
-        most = max(most, raw.llen("interactive"))
-        time.sleep(0.05)
-    assert most <= 3
-    for i in range(3):
-        plant.await_status(f"fit_{i}", FitStatus.SUCCEEDED)
-        assert plant.attempts(f"fit_{i}") == 1
-
-
-def test_a_message_twice_runs_once(plant: Plant) -> None:
-    plant.start_worker()
-    plant.start_worker()
-    plant.submit("fit_a", seconds=1)
-    plant.jobs.enqueue("fit_a", "interactive")
-    plant.jobs.enqueue("fit_a", "batch")
-    plant.await_status("fit_a", FitStatus.SUCCEEDED)
-    eventually(lambda: not plant.jobs.waiting())
-    assert plant.attempts("fit_a") == 1
-
-
-def test_malformed_messages_stop_nobody(plant: Plant) -> None:
-    plant.start_worker()
-    plant.jobs.app.send_task("fit", kwargs={"fit": "fit_a"}, queue="interactive", retry=False)
-    plant.jobs.app.send_task("fit", args=[{"not": "an id"}], queue="interactive", retry=False)
-    plant.jobs.app.send_task("rm", args=["-rf"], queue="interactive", retry=False)
-    plant.submit("fit_a")
-    plant.await_status("fit_a", FitStatus.SUCCEEDED)
-    eventually(lambda: not plant.jobs.waiting())
-
-
-def test_a_sampler_that_does_not_look_up_is_killed_once_cancelled(plant: Plant) -> None:
-    worker = plant.start_worker()
-    plant.submit("fit_stuck", stuck=60)
-    plant.await_status("fit_stuck", FitStatus.RUNNING)
-    plant.store.request_cancel("fit_stuck")
-    plant.await_status("fit_stuck", FitStatus.CANCELLED, 4.0)
-    plant.submit("fit_b")
-    plant.await_status("fit_b", FitStatus.SUCCEEDED)
-    assert worker.poll() is None
+def test_a_sampler_that_does_not_look_up_is_killed_once_cancelled(crew: Plant) -> None:
+    crew.submit("fit_stuck", stuck=60)
+    crew.await_status("fit_stuck", FitStatus.RUNNING)
+    crew.store.request_cancel("fit_stuck")
+    crew.await_status("fit_stuck", FitStatus.CANCELLED, 4.0)
+    assert [worker.poll() for worker in crew.workers] == [None, None]
 
 
 def test_a_worker_that_is_told_to_stop_hands_its_fit_on(plant: Plant) -> None:
     first = plant.start_worker()
-    plant.submit("fit_a", seconds=3)
+    plant.submit("fit_a", seconds=2.5)
     plant.await_status("fit_a", FitStatus.RUNNING)
     first.send_signal(signal.SIGTERM)
     assert first.wait(8.0) == 0
