@@ -28,7 +28,7 @@ PRIORS = [
     {"class": "cor", "prior": "lkj(2)"},
     {"class": "sigma", "prior": "uniform(0, 100)"},
 ]
-NEW_ROWS = {
+NEW_ROWS: dict[str, list[Any]] = {
     "student_age_s": [0.0, 1.0, 0.0, 1.0],
     "teacher_id": ["T01", "T01", "a new teacher", "a new teacher"],
 }
@@ -93,7 +93,7 @@ def _await_service(url: str, process: subprocess.Popen[bytes], log: Path) -> Non
 def _submit(client: httpx.Client) -> dict[str, Any]:
     with (ROOT / "examples" / "classroom.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    columns = {
+    columns: dict[str, list[Any]] = {
         "student_reading_score": [float(row["student_reading_score"]) for row in rows],
         "student_age_s": [float(row["student_age_s"]) for row in rows],
         "teacher_id": [row["teacher_id"] for row in rows],

@@ -52,7 +52,7 @@ class MemoryStore:
     def __init__(self, settings: StoreSettings | None = None, clock: Callable[[], float] = time.time) -> None:
         self._policy = Policy.of(settings or StoreSettings())
         # Microseconds, as on a server; cursors hold no more.
-        self._clock = lambda: round(clock(), 6)
+        self._clock: Callable[[], float] = lambda: round(clock(), 6)
         self._fits: dict[str, _Fit] = {}
         self._tombstones: dict[str, tuple[str, float]] = {}  # tenant, until
         self._workers: dict[str, tuple[WorkerState, float]] = {}
