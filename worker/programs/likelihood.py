@@ -1,0 +1,93 @@
+"""Log likelihoods of every family, from linear predictors, written so that they stay finite and exact far out.
+
+What no parameter changes is apart, in NumPy: a sampler need not compute it again at every step.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.nn import log_sigmoid
+from jax.scipy.special import gammaln, log_ndtr
+from scipy import special
+
+from model.design import Float
+
+_HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
+_LARGEST_EXPONENT = 700.0
+
+
+def log_kernel(
+    family: str, link: str, eta: Array, parameters: Array, y: Array, trials: Array, standard_error: Array
+) -> Array:
+    """Log likelihood of each row (row,) at its linear predictor, without `log_base`.
+
+    `parameters` are the family's own, in its order; none for a gaussian response means that `standard_error` is known.
+    It is linear in (y, trials) for the families of `collapses`.
+    """
+    match family:
+        case "gaussian":
+            sigma = parameters[0] if parameters.shape[0] else standard_error
+            return -0.5 * ((y - _mean(link, eta)) / sigma) ** 2 - jnp.log(sigma)
+        case "student":
+            sigma, nu = parameters[0], parameters[1]
+            z = (y - _mean(link, eta)) / sigma
+            normalizer = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * jnp.log(nu * np.pi) - jnp.log(sigma)
+            return normalizer - 0.5 * (nu + 1) * jnp.log1p(z**2 / nu)
+        case "bernoulli" | "binomial":
+            log_p, log_q = _log_probabilities(link, eta)
+            return y * log_p + (trials - y) * log_q
+        case "poisson":
+            return y * eta - _exp(eta)
+        case "negbinomial":
+            shape = parameters[0]
+            # log(1 + mean / shape), from the log of that ratio so that neither end overflows.
+            log_sum = jnp.logaddexp(0.0, eta - jnp.log(shape))
+            return (
+                gammaln(y + shape) - gammaln(shape) - shape * log_sum + y * (eta - jnp.log(shape) - log_sum)
+            )
+        case _:
+            raise ValueError(family)
+
+
+def log_base(family: str, y: Float, trials: Float) -> Float:
+    """The part of each row's log likelihood (row,) that depends on data alone."""
+    match family:
+        case "gaussian":
+            return np.full(len(y), -_HALF_LOG_2PI)
+        case "binomial":
+            return np.asarray(
+                special.gammaln(trials + 1) - special.gammaln(y + 1) - special.gammaln(trials - y + 1)
+            )
+        case "poisson" | "negbinomial":
+            return -np.asarray(special.gammaln(y + 1))
+        case _:
+            return np.zeros(len(y))
+
+
+def collapses(family: str) -> bool:
+    """Whether rows of equal linear predictor may be replaced by their mean: the kernel is linear in y and trials."""
+    return family in ("bernoulli", "binomial", "poisson")
+
+
+def _mean(link: str, eta: Array) -> Array:
+    return _exp(eta) if link == "log" else eta
+
+
+def _exp(eta: Array) -> Array:
+    return jnp.exp(jnp.minimum(eta, _LARGEST_EXPONENT))
+
+
+def _log_probabilities(link: str, eta: Array) -> tuple[Array, Array]:
+    """Log of a probability and of its complement at a linear predictor."""
+    match link:
+        case "logit":
+            return log_sigmoid(eta), log_sigmoid(-eta)
+        case "probit":
+            return log_ndtr(eta), log_ndtr(-eta)
+        case "cloglog":
+            rate = _exp(eta)
+            # For small rates 1 - exp(-rate) is rate itself, whose log is eta to full precision.
+            small = rate < 1e-8
+            return jnp.where(small, eta, jnp.log(-jnp.expm1(-jnp.where(small, 1.0, rate)))), -rate
+        case _:
+            raise ValueError(link)
