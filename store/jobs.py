@@ -6,6 +6,8 @@ A message carries the id alone; the record says what became of it, so a message 
 import json
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import kombu.exceptions
@@ -13,7 +15,7 @@ import redis
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from store.base import StoreUnavailable
+from store.base import StoreFull, StoreUnavailable
 from store.settings import StoreSettings
 
 QUEUES = ("interactive", "batch")
@@ -25,12 +27,15 @@ class Jobs:
 
     def __init__(self, settings: StoreSettings) -> None:
         self.app = celery_app(settings)
+        # A consumer waits for the server to come back; who sends is told at once, by default it takes 6 s.
+        at_once = {"max_retries": 0, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+        self.app.conf.broker_transport_options |= at_once
 
     def enqueue(self, fit_id: str, queue: str) -> None:
         """Send a fit's id to a queue: `interactive` or `batch`."""
         if queue not in QUEUES:
             raise ValueError(f"no such queue: {queue}")
-        try:
+        with _translated():
             self.app.send_task(
                 FIT_TASK,
                 kwargs={"fit_id": fit_id},
@@ -40,30 +45,35 @@ class Jobs:
                 retry=False,
                 ignore_result=True,
             )
-        except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
-            raise StoreUnavailable("the queue does not answer") from error
 
     def waiting(self) -> frozenset[str]:
         """Give the ids of fits with a message that waits or that a worker has taken."""
-        try:
-            with self.app.connection_for_write() as connection:
-                channel = connection.default_channel
-                with channel.conn_or_acquire() as client:
-                    queued: list[bytes] = []
-                    for queue in QUEUES:
-                        queued += client.lrange(queue, 0, -1)
-                    taken: list[bytes] = client.hvals(channel.unacked_key)
-        except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
-            raise StoreUnavailable("the queue does not answer") from error
+        with _translated(), self.app.connection_for_write() as connection:
+            channel = connection.default_channel
+            with channel.conn_or_acquire() as client:
+                queued: list[bytes] = []
+                for queue in QUEUES:
+                    queued += client.lrange(queue, 0, -1)
+                taken: list[bytes] = client.hvals(channel.unacked_key)
         messages = [json.loads(entry) for entry in queued] + [json.loads(entry)[0] for entry in taken]
         return frozenset(message["headers"]["id"].rpartition(".")[0] for message in messages)
 
     def hold(self, delivery_tag: str) -> None:
         """Keep a taken message from being given to another worker for one more visibility timeout."""
-        with self.app.connection_for_write() as connection:
+        with _translated(), self.app.connection_for_write() as connection:
             channel = connection.default_channel
             with channel.conn_or_acquire() as client:
                 client.zadd(channel.unacked_index_key, {delivery_tag: time.time()}, xx=True)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except redis.exceptions.OutOfMemoryError as error:
+        raise StoreFull("the queue has no room") from error
+    except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
+        raise StoreUnavailable("the queue does not answer") from error
 
 
 def celery_app(settings: StoreSettings, **configuration: Any) -> Celery:

@@ -77,6 +77,9 @@ class HeldLease:
                     next_hold = time.monotonic() + hold_interval
             except RanefError as error:
                 log.warning("the lease of %s is not renewed: %s", self._claim.fit_id, error)
+            except Exception:
+                # A thread that ended here would give a running fit away.
+                log.exception("the lease of %s is not renewed", self._claim.fit_id)
             if self.cancelled():
                 kill_at = kill_at or time.monotonic() + self._settings.cancel_patience
                 if time.monotonic() >= kill_at:

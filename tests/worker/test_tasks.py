@@ -148,6 +148,20 @@ def test_the_lease_and_the_message_are_held_for_as_long_as_the_fit_runs(store: M
     assert not [thread for thread in threading.enumerate() if thread.name == "lease"]
 
 
+def test_a_message_that_cannot_be_held_costs_no_lease(store: MemoryStore) -> None:
+    submit(store, stuck=1.0)
+
+    def hold() -> None:
+        raise ConnectionError("away")
+
+    thread = threading.Thread(target=perform, args=(store, hold))
+    thread.start()
+    time.sleep(0.8)  # longer than the lease
+    assert store.claim("fit_a", "other", 0.5) is None
+    thread.join()
+    assert status(store) is FitStatus.SUCCEEDED
+
+
 class Flaky(MemoryStore):
     """A store that is away for a while, at first after so many calls."""
 
