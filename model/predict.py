@@ -63,7 +63,11 @@ def predicted_draws(
     new_levels: NewLevels = "error",
     seed: int | None = None,
 ) -> Float:
-    """Draws (chain, draw, row) of what `kind` asks for."""
+    """Draws (chain, draw, row) of what `kind` asks for.
+
+    The expected value of a binomial response is its expected count where the rows say their trials, as in brms, and
+    its probability where they do not; new counts need the trials.
+    """
     chosen = posterior.seed if seed is None else seed
     kept = _kept_factors(posterior, group_effects)
     if new_levels == "error":
@@ -76,9 +80,10 @@ def predicted_draws(
         return eta
     mean = posterior.family.inverse_link(eta)
     if kind == "epred":
-        return mean
-    noise = stream(chosen, "predict").standard_normal(mean.shape)
-    return mean + posterior.parameters["sigma"][:, :, None] * noise
+        return mean if design.trials is None else mean * design.trials
+    _refuse_without_scale(posterior, design)
+    own = {name: draws[:, :, None] for name, draws in posterior.parameters.items()}
+    return posterior.family.draw(stream(chosen, "predict"), mean, own, design.trials)
 
 
 def _add_group_effects(
@@ -136,6 +141,17 @@ def _refuse_new_levels(factors: Sequence[FactorDesign]) -> None:
             issues.append(Issue("unknown-level", message, "/data", column=factor.name))
     if issues:
         raise InvalidModel(issues)
+
+
+def _refuse_without_scale(posterior: Posterior, design: Design) -> None:
+    """New responses need to know how they scatter, which some formulas leave to each row."""
+    family = posterior.family
+    if family.name == "binomial" and design.trials is None:
+        message = "New counts need the trials of each row; the formula reads them where it is y | trials(n)."
+        raise InvalidModel(Issue("response-mismatch", message, "/kind"))
+    if any(name not in posterior.parameters for name in family.parameters):
+        message = "The fit was told the standard error of each row; those of new rows are not known."
+        raise InvalidModel(Issue("response-mismatch", message, "/kind"))
 
 
 def _columns(draws: Float, prob: float) -> Mapping[str, list[float]]:

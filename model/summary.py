@@ -42,7 +42,7 @@ def summarize(posterior: Posterior, prob: float = 0.95) -> Json:
     groups = {
         factor.name: _group(posterior, factor, estimates, prob) for factor in posterior.encoding.factors
     }
-    marginal, conditional, icc = explained_variance(posterior)
+    marginal, conditional, icc = explained_variance(posterior) or (None, None, {})
     return {
         "prob": prob,
         "population": [
@@ -51,8 +51,8 @@ def summarize(posterior: Posterior, prob: float = 0.95) -> Json:
         "groups": groups,
         "family_parameters": [{"name": n, **estimates[n].to_json()} for n in posterior.parameters],
         "r2": {
-            "marginal": estimate(marginal, prob).to_json(),
-            "conditional": estimate(conditional, prob).to_json(),
+            "marginal": _maybe(marginal, prob),
+            "conditional": _maybe(conditional, prob),
         },
         "icc": {name: estimate(draws, prob).to_json() for name, draws in icc.items()},
         "diagnostics": overall(estimates, posterior.statistics),
@@ -60,27 +60,60 @@ def summarize(posterior: Posterior, prob: float = 0.95) -> Json:
     }
 
 
+def _maybe(draws: Float | None, prob: float) -> Json:
+    """The estimate of a quantity, with null for every figure of one that is not defined."""
+    if draws is None:
+        return dict.fromkeys(Estimate.__slots__)
+    return estimate(draws, prob).to_json()
+
+
 def warn(posterior: Posterior, estimates: Mapping[str, Estimate]) -> tuple[Notice, ...]:
     """The warnings of a fit: those of its data first, then those of its draws."""
     return (*posterior.encoding.warnings, *notices(estimates, posterior.statistics, posterior))
 
 
-def explained_variance(posterior: Posterior) -> tuple[Float, Float, dict[str, Float]]:
+def explained_variance(posterior: Posterior) -> tuple[Float, Float, dict[str, Float]] | None:
     """Draws (chain, draw) of the marginal and the conditional R2, and of each factor's share of the residual variance
-    (ICC).
+    (ICC); None where the residual variance has no definition.
 
-    The variance of x'b over the rows, that of z'u averaged over the rows (tr(Phi E[zz'])) and sigma^2 are compared,
-    after Nakagawa and Schielzeth (2013) and Johnson (2014) for random slopes.
+    The variance of x'b over the rows, that of z'u averaged over the rows (tr(Phi E[zz'])) and the residual variance on
+    the scale of the link are compared, after Nakagawa, Johnson and Schielzeth (2017).
     """
     fixed = np.einsum("cdi,ij,cdj->cd", posterior.population, posterior.x_covariance, posterior.population)
     random = {
         name: np.einsum("cdij,ij->cd", of.covariance, of.z_moment) for name, of in posterior.factors.items()
     }
-    residual = posterior.parameters["sigma"] ** 2
-    grouped = sum(random.values(), np.zeros_like(residual))
+    grouped = sum(random.values(), np.zeros_like(fixed))
+    residual = _residual_variance(posterior, fixed + grouped)
+    if residual is None:
+        return None
     total = fixed + grouped + residual
     icc = {name: share / (grouped + residual) for name, share in random.items()}
     return fixed / total, (fixed + grouped) / total, icc
+
+
+_LATENT_VARIANCE = {"logit": np.pi**2 / 3, "probit": 1.0, "cloglog": np.pi**2 / 6}
+"""Variances of the distributions whose thresholds the links of probabilities are."""
+
+
+def _residual_variance(posterior: Posterior, explained: Float) -> Float | None:
+    """Variance of a response given its linear predictor, on the scale of the link; (chain, draw).
+
+    Under a log link it is log(1 + variance / mean^2), the mean taken over rows and groups (Nakagawa et al. 2017,
+    table 2); an offset leaves no such mean. Without a sigma, because standard errors are known, there is none either.
+    """
+    family, parameters = posterior.family, posterior.parameters
+    if family.link in _LATENT_VARIANCE:
+        return np.full_like(explained, _LATENT_VARIANCE[family.link])
+    if any(name not in parameters for name in family.parameters):
+        return None
+    if family.link == "identity":
+        return family.variance(np.zeros_like(explained), parameters)
+    if posterior.encoding.structure.offsets:
+        return None
+    log_mean = posterior.population @ posterior.x_mean + 0.5 * explained
+    mean = np.exp(np.clip(log_mean, -300.0, 300.0))
+    return np.asarray(np.log1p(family.variance(mean, parameters) / mean**2))
 
 
 def groups(

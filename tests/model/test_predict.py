@@ -137,7 +137,9 @@ def test_a_page_of_levels_is_part_of_the_whole() -> None:
 def test_explained_variance_of_known_parts() -> None:
     post = posterior()
     zero = replace(post, population=np.zeros_like(post.population))
-    marginal, conditional, icc = explained_variance(zero)
+    explained = explained_variance(zero)
+    assert explained is not None
+    marginal, conditional, icc = explained
     assert np.all(marginal == 0)
     np.testing.assert_allclose(conditional, icc["g"])
     design = plan(FORMULA).design()
