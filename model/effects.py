@@ -81,11 +81,11 @@ class CollapsedEffects:
 
     def draw(self, levels: Sequence[int], given: Given) -> Float:
         """Deviations (chain, draw, level, coef) of the levels with these numbers, in the user's units."""
-        assert given.sigma is not None
         chains, draws, k = given.sd.shape
         chosen = np.asarray(levels, dtype=np.intp)
         at = self.coordinates
-        sigma = given.sigma.reshape(-1, 1) / at.scale
+        # Where the rows' errors are known, their roots are the unit of the sums, and what is left of sigma is one.
+        sigma = (np.ones((chains, draws)) if given.sigma is None else given.sigma).reshape(-1, 1) / at.scale
         root = _relative_root(given, self.z_scale / at.scale, sigma)  # T
         known = self._known(given)
         a, b = self.a[:, :, chosen], self.b[:, :, chosen]

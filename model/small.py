@@ -4,20 +4,26 @@ For k x k matrices with small k this is many times faster than a LAPACK call per
 library (NumPy here, JAX in the workers); matrices are nested lists, of which only the lower triangle is used.
 """
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 Matrix = list[list[Any]]
 Vector = list[Any]
 
 
-def cholesky(matrix: Matrix) -> Matrix:
-    """Lower Cholesky factor of a positive definite matrix; entries above its diagonal are 0."""
+def cholesky(matrix: Matrix, sqrt: Callable[[Any], Any] = np.sqrt) -> Matrix:
+    """Lower Cholesky factor of a positive definite matrix; entries above its diagonal are 0.
+
+    `sqrt` is that of the entries' library: a power of one half would do for all, at five times the price.
+    """
     k = len(matrix)
     lower: Matrix = [[0.0] * k for _ in range(k)]
     for i in range(k):
         for j in range(i + 1):
             rest = matrix[i][j] - sum(lower[i][r] * lower[j][r] for r in range(j))
-            lower[i][j] = rest**0.5 if i == j else rest / lower[j][j]
+            lower[i][j] = sqrt(rest) if i == j else rest / lower[j][j]
     return lower
 
 

@@ -19,6 +19,11 @@ from worker.programs import collapsed as program
 from worker.samplers import independence
 from worker.shape import CollapsedShape
 
+_CHEAP = 512
+"""Elementwise operations of an evaluation that is over before its answer has been looked at."""
+_PILOT_POINTS = 2200
+"""About as many evaluations as the search for the mode and the rounds take."""
+
 
 @dataclass(frozen=True, slots=True)
 class CollapsedPrograms:
@@ -41,7 +46,8 @@ def sample(
     problem: CollapsedProblem, compiled: CollapsedPrograms, plan: FitPlan, monitor: Monitor
 ) -> independence.Chains:
     """Walk the hyperparameters; raises Cancelled as soon as the monitor says so, between two calls of the program."""
-    shape, total = problem.shape, plan.sampler.chains * plan.sampler.draws
+    shape, proposals = problem.shape, proposals_per_draw(problem.shape)
+    total = plan.sampler.chains * plan.sampler.draws
     done = 0
 
     def density(points: Float, noise: Float) -> tuple[Float, Float]:
@@ -58,7 +64,8 @@ def sample(
             values[part] = np.asarray(log_density)[:count]
             carried[part] = np.asarray(coefficients)[:count][:, problem.carried]
             done += count
-            monitor.report("sampling", min(1.0, done / (1.6 * total)), min(done, total))
+            fraction = min(1.0, done / (total * proposals + _PILOT_POINTS))
+            monitor.report("sampling", fraction, int(fraction * total))
         return values, carried
 
     start, lower, upper = (array[problem.active] for array in (problem.start, problem.lower, problem.upper))
@@ -70,7 +77,16 @@ def sample(
         plan.sampler.chains,
         plan.sampler.draws,
         plan.seed,
+        proposals,
     )
+
+
+def proposals_per_draw(shape: CollapsedShape) -> int:
+    """How many proposals each draw is worth: more where an evaluation costs a microsecond than where it costs many."""
+    if shape.dense:
+        return 1
+    size = sum(factor.coefficients**2 * factor.levels for factor in shape.factors) + shape.columns**2
+    return 4 if size <= _CHEAP else 2 if size <= 8 * _CHEAP else 1
 
 
 def posterior(

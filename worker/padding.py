@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.design import Design, FactorDesign, Float
 from model.distributions import Distribution, Kind
 from model.moments import Coordinates, Moments, accumulate, eliminated_factor, standardize
 from model.priors import ResolvedPrior
 from model.spec import FitPlan
+from worker.programs.collapsed import lower_triangle
 from worker.programs.hyper import Scalar, Scalars, lkj_constants
 from worker.shape import CollapsedShape, GroupShape, bucket, level_bucket
 
@@ -54,13 +56,13 @@ def collapsed_problem(plan: FitPlan, design: Design) -> CollapsedProblem:
     at = standardized.coordinates
     factors = _in_order(design.factors)
     mixed = tuple(i for i in integrated if priors[i].distribution.kind in (Kind.STUDENT_T, Kind.CAUCHY))
+    moments = accumulate(standardized, design.factors)
     shape = CollapsedShape(
         columns=bucket(len(integrated)),
         kept=bucket(len(kept)),
         mixed=bucket(len(mixed)),
-        factors=tuple(_group_shape(factor, first=number == 0) for number, factor in enumerate(factors)),
+        factors=_group_shapes(factors, moments),
     )
-    moments = accumulate(standardized, design.factors)
     carried = np.array([*range(len(integrated)), *(shape.columns + _dense_places(shape, factors))], dtype=int)
     data = _padded_moments(shape, moments, [*integrated, *kept], len(integrated), factors)
     data |= _coefficient_data(plan, shape, at, priors, integrated, mixed)
@@ -105,10 +107,15 @@ def _in_order(factors: Sequence[FactorDesign]) -> tuple[FactorDesign, ...]:
     return (factors[first], *(factor for number, factor in enumerate(factors) if number != first))
 
 
-def _group_shape(factor: FactorDesign, *, first: bool) -> GroupShape:
-    # A dense level costs more than one that is eliminated alone, so dense factors are padded less generously.
-    levels = level_bucket(len(factor.levels)) if first else bucket(len(factor.levels))
-    return GroupShape(tuple(len(block) for block in factor.blocks), levels)
+def _group_shapes(factors: Sequence[FactorDesign], moments: Moments) -> tuple[GroupShape, ...]:
+    if not factors:
+        return ()
+    # Alone, a factor counts by its distinct levels. A dense level costs more than one that is eliminated alone, so
+    # dense factors are padded less generously.
+    first = len(factors[0].levels) if len(factors) > 1 else len(distinct_levels(moments.a)[0])
+    sizes = [level_bucket(first), *(bucket(len(factor.levels)) for factor in factors[1:])]
+    blocks = [tuple(len(block) for block in factor.blocks) for factor in factors]
+    return tuple(GroupShape(*both) for both in zip(blocks, sizes, strict=True))
 
 
 def _dense_places(shape: CollapsedShape, factors: Sequence[FactorDesign]) -> np.ndarray:
@@ -149,16 +156,54 @@ def _padded_moments(
     kept = range(shape.columns, shape.columns + p - integrated)
     places = [*range(integrated), *kept, head - 1, *(head + _dense_places(shape, factors))]
     columns = [*order, p, *(p + 1 + _dense_columns(factors))]
-    k = shape.factors[0].coefficients if factors else 0
-    levels = shape.factors[0].levels if factors else 1
     s = np.zeros((width, width))
     s[np.ix_(places, places)] = moments.s[np.ix_(columns, columns)]
-    a, b = np.zeros((k, k, levels)), np.zeros((k, width, levels))
-    if factors:
-        rows, count = _block_order(factors[0]), moments.a.shape[-1]
-        a[:, :, :count] = moments.a[np.ix_(rows, rows)]
-        b[:, places, :count] = moments.b[np.ix_(rows, columns)]
-    return {"s": s, "a": a, "b": b}
+    if not factors:
+        return {"s": s}
+    rows, k, levels = _block_order(factors[0]), shape.factors[0].coefficients, shape.factors[0].levels
+    own_a, own_b = moments.a[np.ix_(rows, rows)], moments.b[np.ix_(rows, columns)]
+    a = np.zeros((k, k, levels))
+    if shape.dense:
+        b = np.zeros((k, width, levels))
+        a[:, :, : own_a.shape[-1]] = own_a
+        b[:, places, : own_b.shape[-1]] = own_b
+        return {"s": s, "a": a, "b": b}
+    first, level = distinct_levels(moments.a)
+    count = len(first)
+    a[:, :, :count] = own_a[:, :, first]
+    multiplicity = _pad(np.bincount(level, minlength=count).astype(float), levels)
+    return {"s": s, "a": a, "multiplicity": multiplicity, "products": _products(own_b, places, level, shape)}
+
+
+def distinct_levels(a: Float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of levels with distinct A (coef, coef, level), and for each level which of those it equals."""
+    k, _, levels = a.shape
+    flat = a.reshape(k * k, levels)
+    # One number for each level's matrix: equal matrices have equal ones, and that unequal ones do not is seen to
+    # below.
+    weights = np.random.Generator(np.random.Philox(0)).uniform(1.0, 2.0, k * k)
+    _, first, level = np.unique(weights @ flat, return_index=True, return_inverse=True)
+    if not np.array_equal(flat, flat[:, first][:, level]):
+        return np.arange(levels), np.arange(levels)
+    return first, level
+
+
+def _products(b: Float, places: list[int], level: NDArray[np.int64], shape: CollapsedShape) -> Float:
+    """Products of the sums B of all levels that share A, (pair of coefs, pair of columns, distinct A).
+
+    A pair of different coefficients stands for both orders of it.
+    """
+    k, distinct = shape.factors[0].coefficients, shape.factors[0].levels
+    pairs = lower_triangle(shape.columns + shape.kept + 1)
+    number = {place: i for i, place in enumerate(places)}
+    products = np.zeros((k * (k + 1) // 2, len(pairs), distinct))
+    for r, (i, j) in enumerate(lower_triangle(k)):
+        for c, (row, column) in enumerate(pairs):
+            if row in number and column in number:
+                x, y = number[row], number[column]
+                values = b[i, x] * b[j, y] + (b[j, x] * b[i, y] if i != j else 0.0)
+                products[r, c] = np.bincount(level, weights=values, minlength=distinct)
+    return products
 
 
 def _dense_columns(factors: Sequence[FactorDesign]) -> np.ndarray:
@@ -195,7 +240,7 @@ def _coefficient_data(
         log_constant += 0.0 if scale == np.inf else -float(np.log(scale))
         if column in mixed:
             mix[i, mixed.index(column)] = 1.0
-    # A flat prior's density is 1, whatever the unit: what is left is the jacobian of the coordinates and (2 pi)^(1/2).
+    # A flat prior's density is 1 in any unit: what is left is the coordinates' jacobian and (2 pi)^(1/2).
     flat = sum(priors[c].distribution.kind is Kind.FLAT for c in columns)
     log_constant += float(np.linalg.slogdet(to_prior[:count, :count])[1]) + 0.5 * flat * float(
         np.log(2 * np.pi)

@@ -13,6 +13,7 @@ class GroupShape:
     blocks: tuple[int, ...]
     """Sizes of the blocks of correlated coefficients."""
     levels: int
+    """Levels; of a factor that stands alone those whose sums differ, as levels with the same A = Z'Z count as one."""
 
     @property
     def coefficients(self) -> int:
@@ -88,13 +89,16 @@ class FactorShape:
 
     blocks: tuple[int, ...]
     levels: int
-    centered: bool
-    """Whether deviations are sampled as such, rather than as standard normal multiples of their sds."""
 
     @property
     def coefficients(self) -> int:
         """Group-level coefficients of a level."""
         return sum(self.blocks)
+
+    @property
+    def correlations(self) -> int:
+        """Free correlations of all blocks."""
+        return sum(size * (size - 1) // 2 for size in self.blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,15 @@ class FullShape:
     rows: int
     columns: int
     factors: tuple[FactorShape, ...]
+    """In the order in which their deviations are drawn, each given those before it."""
     scalars: int
     """The family's own parameters."""
+    chains: int
+    """Chains that one call moves side by side."""
     warmup: int
     max_tree_depth: int
+
+    @property
+    def has_sigma(self) -> bool:
+        """Whether the first of the family's own parameters is the scale of the response."""
+        return self.scalars > 0 and self.family in ("gaussian", "student")

@@ -26,8 +26,9 @@ from worker.shape import CollapsedShape
 
 BATCH = 1024
 """Hyperparameter vectors that one call can take; a call pays only for those it is given."""
-_CHUNK_FLOATS = 1 << 15
-"""Floats of a chunk's largest intermediate array: about what stays in a core's second-level cache."""
+_CHUNK_FLOATS = 1 << 20
+"""Floats of a chunk's largest intermediate array: more vectors at once reuse the sums that are read, up to a cache's
+size."""
 _UNROLLED = 6
 """Largest matrix whose Cholesky factor is written out elementwise rather than left to LAPACK."""
 
@@ -38,9 +39,17 @@ Roots = list[list[list[Array | float]]]
 
 def chunk_size(shape: CollapsedShape) -> int:
     """How many hyperparameter vectors are evaluated together."""
+    if not shape.factors:
+        return 128
+    k, levels = shape.factors[0].coefficients, shape.factors[0].levels
+    if not shape.dense:
+        return _power_of_two(_CHUNK_FLOATS / (k * (k + 1) // 2 * levels))
     width = shape.columns + shape.kept + 1 + shape.dense
-    per_vector = max(1, width * shape.dense, *(width * factor.width for factor in shape.factors[:1]))
-    return int(max(1, min(128, 1 << int(np.log2(max(1, _CHUNK_FLOATS / per_vector))))))
+    return _power_of_two(_CHUNK_FLOATS / (width * max(shape.dense, k * levels)))
+
+
+def _power_of_two(size: float) -> int:
+    return 1 << int(np.log2(min(128.0, max(1.0, size))))
 
 
 def evaluate(
@@ -106,8 +115,10 @@ def _density(shape: CollapsedShape, theta: Array, noise: Array, data: Data) -> t
     correlations, log_lkj = _correlations(shape, correlation_part, data)
     sd, sigma = scalars[:, :sds] * data["sd_unit"], scalars[:, sds] * data["sigma_unit"]
     mixing, kept = scalars[:, sds + 1 : sds + 1 + shape.mixed], scalars[:, sds + 1 + shape.mixed :]
-    relative = _relative_roots(correlations, sd / sigma[:, None])
-    cross, log_det = _without_first(shape, relative, data)
+    # Without the barrier XLA would fuse the transforms of theta into the loops over levels, and do them once for each.
+    relative = jax.lax.optimization_barrier(_relative_roots(correlations, sd / sigma[:, None]))
+    eliminate = _without_first_beside_dense if shape.dense else _without_first
+    cross, log_det = eliminate(shape, relative, data)
     dense = None
     if shape.dense:
         dense, cross, log_det_dense = _without_dense(shape, relative, cross)
@@ -157,21 +168,43 @@ def _relative_roots(correlations: Roots, ratio: Array) -> Roots:
 
 
 def _without_first(shape: CollapsedShape, relative: Roots, data: Data) -> tuple[Array, Array]:
-    """Eliminate the first factor level by level.
+    """Eliminate the first factor level by level, where there is no other.
+
+    Gives S - sum W'W (vector, column, column) of [X, kept columns, y], and the sum of log det C. A level's W'W is
+    B' (T M^-1 T') B: linear in products of its sums, and the same function of theta for all levels that share A. So
+    the products of such levels are added up beforehand, and what is left is one product of two matrices.
+    """
+    if not shape.factors:
+        return data["s"][None], jnp.zeros(1)
+    k = shape.factors[0].coefficients
+    root = [[_with_axis(entry) for entry in row] for row in relative[0]]  # (vector, 1) against distinct A
+    lower = cholesky(identity_plus_congruence(root, data["a"]), jnp.sqrt)
+    # One logarithm per level, not one per coefficient: it is the dearest of the elementwise operations.
+    log_det = jnp.log(math.prod(lower[i][i] for i in range(k))) @ data["multiplicity"]
+    columns = [solve_lower(lower, [root[i][r] for r in range(k)]) for i in range(k)]  # of C^-1 T'
+    pairs = lower_triangle(k)
+    # Stacked, so that XLA computes them in one pass and not once more for each product below.
+    inner = jnp.stack([sum(columns[i][r] * columns[j][r] for r in range(k)) for i, j in pairs])
+    explained = sum(inner[number] @ data["products"][number].T for number in range(len(pairs)))
+    width = shape.columns + shape.kept + 1
+    rows, cells = np.array(lower_triangle(width)).T
+    place = np.zeros((width, width), dtype=int)
+    place[rows, cells] = place[cells, rows] = np.arange(len(rows))
+    return data["s"] - explained[:, place], log_det
+
+
+def _without_first_beside_dense(shape: CollapsedShape, relative: Roots, data: Data) -> tuple[Array, Array]:
+    """Eliminate the first factor level by level, where others stay as columns.
 
     Gives S - sum W'W (vector, column, column) of [X, kept columns, y, dense columns], and the sum of log det C.
     """
-    k = shape.factors[0].coefficients if shape.factors else 0
-    if k == 0:
-        return data["s"][None], jnp.zeros(1)
+    k = shape.factors[0].coefficients
     root = [[_with_axis(entry) for entry in row] for row in relative[0]]  # (vector, 1) against levels
-    lower = cholesky(identity_plus_congruence(root, data["a"]))
-    # One logarithm per level, not one per coefficient: it is the dearest of the elementwise operations.
+    lower = cholesky(identity_plus_congruence(root, data["a"]), jnp.sqrt)
     log_det = jnp.sum(jnp.log(math.prod(lower[i][i] for i in range(k))), axis=-1)
     deep = [[_with_axis(entry, 1) for entry in row] for row in lower]
     rotated = times_lower_transposed([[_with_axis(entry) for entry in row] for row in root], list(data["b"]))
-    white = jnp.stack(solve_lower(deep, rotated), axis=-1)  # (vector, column, level, coef)
-    white = white.reshape(*white.shape[:2], -1)
+    white = jnp.concatenate(solve_lower(deep, rotated), axis=-1)  # (vector, column, coef and level)
     return data["s"] - white @ jnp.swapaxes(white, -1, -2), log_det
 
 
@@ -224,7 +257,7 @@ def _normal(precision: Array, r: Array, noise: Array) -> tuple[Array, Array, Arr
         zero = jnp.zeros(r.shape[0])
         return r, zero, zero
     if size <= _UNROLLED:
-        lower = cholesky([[precision[:, i, j] for j in range(size)] for i in range(size)])
+        lower = cholesky([[precision[:, i, j] for j in range(size)] for i in range(size)], jnp.sqrt)
         white = solve_lower(lower, [r[:, i] for i in range(size)])
         draw = solve_lower_transposed(lower, [white[i] + noise[:, i] for i in range(size)])
         half_log_det = jnp.log(math.prod(lower[i][i] for i in range(size)))
@@ -234,6 +267,11 @@ def _normal(precision: Array, r: Array, noise: Array) -> tuple[Array, Array, Arr
     drawn = solve_triangular(factor, solved + noise[..., None], lower=True, trans="T")[..., 0]
     half_log_det = jnp.sum(jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)), axis=-1)
     return drawn, half_log_det, jnp.sum(solved[..., 0] ** 2, axis=-1)
+
+
+def lower_triangle(size: int) -> list[tuple[int, int]]:
+    """Row and column of the entries on and below the diagonal, row by row."""
+    return [(i, j) for i in range(size) for j in range(i + 1)]
 
 
 def _stacked(root: list[list[Array | float]], vectors: int) -> Array:

@@ -1,7 +1,8 @@
 """An independence sampler for a vectorized log density of a few dimensions: all proposals are evaluated in one batch.
 
-The proposal is a multivariate t around the mode, improved by rounds of importance weighting; whether it is good enough
-is judged by the Pareto k-hat of its weights and by the acceptance rate, and the chains are judged as any others.
+The proposal is a multivariate t around the mode, improved by rounds of importance weighting; whether it is good
+enough is judged by the Pareto k-hat of its weights and by the acceptance rate, and the chains are judged as any
+others.
 """
 
 from collections.abc import Callable
@@ -17,8 +18,8 @@ from model.errors import RanefError
 from model.streams import stream
 
 Density = Callable[[Float, Float], tuple[Float, Float]]
-"""Log density (vector,) at points (vector, dim), -inf or NaN where there is none; and what is drawn exactly given each
-point from standard normal noise (vector, carried), itself (vector, carried)."""
+"""Log density (vector,) at points (vector, dim), -inf or NaN where there is none; and what is drawn exactly given
+each point from standard normal noise (vector, carried), itself (vector, carried)."""
 LogDensity = Callable[[Float], Float]
 Walls = tuple[Float, Float]
 """Lower and upper bound of each coordinate (dim,); a density must be computable beyond them, where it does not
@@ -92,9 +93,19 @@ class _Proposal:
 
 
 def sample(
-    density: Density, start: Float, walls: Walls, carried: int, chains: int, draws: int, seed: int
+    density: Density,
+    start: Float,
+    walls: Walls,
+    carried: int,
+    chains: int,
+    draws: int,
+    seed: int,
+    proposals: int = 1,
 ) -> Chains:
     """Sample `chains` x `draws` points; the result depends on the density, the seed and the sizes alone.
+
+    A draw is where its chain stands after another `proposals` proposals: where a density is cheap, several of them
+    make draws that are nearly independent.
 
     A point and what is carried with it are proposed, and taken or left, together. Raises NoMode when no mode is found
     from `start` (dim,).
@@ -120,11 +131,21 @@ def sample(
         proposal = improved
     if rounds[-1][1].max() <= NOTHING:
         raise NoMode("no proposal around the mode lies where the density is")
-    narrow = _walk(density, proposal, rounds[-1], walls, carried, chains, draws, seed)
+    narrow = _walk(density, proposal, rounds[-1], walls, carried, chains, draws, seed, proposals)
     if narrow.trustworthy:
-        return replace(narrow, evaluations=evaluations + chains * (draws + 1))
-    wide = _walk(density, replace(proposal, components=WIDE), rounds[-1], walls, carried, chains, draws, seed)
-    return replace(wide, evaluations=evaluations + 2 * chains * (draws + 1))
+        return replace(narrow, evaluations=evaluations + chains * (draws * proposals + 1))
+    wide = _walk(
+        density,
+        replace(proposal, components=WIDE),
+        rounds[-1],
+        walls,
+        carried,
+        chains,
+        draws,
+        seed,
+        proposals,
+    )
+    return replace(wide, evaluations=evaluations + 2 * chains * (draws * proposals + 1))
 
 
 def _walk(
@@ -136,28 +157,28 @@ def _walk(
     chains: int,
     draws: int,
     seed: int,
+    proposals: int,
 ) -> Chains:
     """Evaluate the proposals of all chains at once, then accept or reject them one after the other."""
-    d = len(proposal.center)
+    d, length = len(proposal.center), draws * proposals
     first = [_resample(*pilot, stream(seed, "start", number)) for number in range(chains)]
     # The first point of each chain stands before its proposals, so that it is evaluated and carried like them.
     streams = [stream(seed, "chain", number) for number in range(chains)]
     points = np.stack(
-        [np.vstack([at, proposal.draw(draws, source)]) for at, source in zip(first, streams, strict=True)]
+        [np.vstack([at, proposal.draw(length, source)]) for at, source in zip(first, streams, strict=True)]
     )
-    noise = np.stack([source.standard_normal((draws + 1, carried)) for source in streams])
+    noise = np.stack([source.standard_normal((length + 1, carried)) for source in streams])
     flat = points.reshape(-1, d)
     log_values, drawn = density(flat, noise.reshape(-1, carried))
-    log_weights = _inside(flat, walls, _finite(log_values - proposal.log_density(flat))).reshape(
-        chains, draws + 1
-    )
-    coin = np.log(np.stack([source.random(draws) for source in streams]))
+    log_weights = _inside(flat, walls, _finite(log_values - proposal.log_density(flat))).reshape(chains, -1)
+    coin = np.log(np.stack([source.random(length) for source in streams]))
     chosen = _accept(log_weights, coin)
+    kept = chosen[:, proposals - 1 :: proposals, None]
     own = log_weights[:, 1:].ravel()
     return Chains(
-        theta=np.take_along_axis(points, chosen[:, :, None], axis=1),
-        carried=np.take_along_axis(drawn.reshape(chains, draws + 1, carried), chosen[:, :, None], axis=1),
-        acceptance=float(np.mean(chosen == np.arange(1, draws + 1))),
+        theta=np.take_along_axis(points, kept, axis=1),
+        carried=np.take_along_axis(drawn.reshape(chains, length + 1, carried), kept, axis=1),
+        acceptance=float(np.mean(chosen == np.arange(1, length + 1))),
         pareto_k=pareto_k(own) if len(own) >= _FEWEST_FOR_K_HAT else float("inf"),
         log_evidence=float(logsumexp(own) - np.log(len(own))),
         evaluations=0,
@@ -231,8 +252,8 @@ def _derivatives(log_density: LogDensity, x: Float, width: Float) -> tuple[float
 def _improve(rounds: list[tuple[Float, Float]]) -> _Proposal | None:
     """The t whose location and scatter are the weighted points' of all rounds; None when the weights tell too little.
 
-    Weights are truncated (Ionides 2008), so that a single far point cannot decide the next proposal; each round counts
-    by the number of points that its weights are worth.
+    Weights are truncated (Ionides 2008), so that a single far point cannot decide the next proposal; each round
+    counts by the number of points that its weights are worth.
     """
     points, weights = [], []
     for own, log_weights in rounds:
