@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.design import Design, FactorDesign, Float
 from model.distributions import Distribution, Kind
-from model.moments import Coordinates, standardize
 from model.spec import FitPlan
 from model.streams import stream
-from worker.programs.hyper import Scalar, Scalars
-from worker.shape import FactorShape, FullShape, bucket, level_bucket
+from worker.penalized import PenalizedFit, penalized_fit
+from worker.programs.hyper import Scalar, Scalars, lkj_constants
+from worker.rows import Rows
+from worker.shape import FactorShape, FullShape, bucket
 
-_ROWS_FOR_CENTERING = 10
-"""Rows per level from which the data say more of a level's deviation than its distribution does."""
+_JITTER = 0.5
 
 
 @dataclass(frozen=True)
@@ -27,127 +28,199 @@ class FullProblem:
 
     shape: FullShape
     data: dict[str, Any]
+    center: dict[str, Float]
+    """Where the chains start, on the real line."""
+    variances: dict[str, Float]
+    """About what the posterior's variances are there."""
+    order: tuple[int, ...]
+    """The design's factors in the program's order."""
     seed: int
-    scalars: tuple[Float, ...]
-    """Where the sds of each factor, and last the family's own parameters, start from, on the real line."""
 
-    def start(self, chain: int) -> dict[str, Any]:
-        """A starting point of its own for each chain: the pooled fit, jittered."""
+    def start(self, chain: int) -> dict[str, Float]:
+        """A starting point of its own for each chain, scattered around the center."""
         source = stream(self.seed, "nuts start", chain)
-
-        def jittered(values: Float) -> Float:
-            return values + source.uniform(-0.5, 0.5, len(values))
-
-        start: dict[str, Any] = {"coefficients": jittered(np.zeros(self.shape.columns))}
-        for number, factor in enumerate(self.shape.factors):
-            k = factor.coefficients
-            start[f"{number}/sd_real"] = jittered(self.scalars[number])
-            for block, size in enumerate(factor.blocks):
-                if size > 1:
-                    start[f"{number}/root{block}"] = np.zeros(size * (size - 1) // 2)
-            start[f"{number}/{'u_centered' if factor.centered else 'white'}"] = np.zeros((factor.levels, k))
-        if self.shape.scalars:
-            start["parameters_real"] = jittered(self.scalars[-1])
-        return start
+        return {
+            name: values + 2.0 * _JITTER * np.sqrt(self.variances[name]) * source.uniform(-1, 1, values.shape)
+            for name, values in self.center.items()
+        }
 
 
-def full_problem(plan: FitPlan, design: Design) -> FullProblem:
-    """Pad a design to the shape of a program, with every prior as numbers."""
-    assert design.y is not None
-    at = standardize(design).coordinates
-    rows, p = bucket(design.rows), design.x.shape[1]
+def full_problem(plan: FitPlan, design: Design, chains: int) -> FullProblem:
+    """Pad a design to the shape of a program, with every prior as numbers; `chains` move side by side."""
+    rows = Rows.of(plan.family, design)
+    order = tuple(sorted(range(len(rows.levels)), key=lambda number: rows.levels[number]))
+    p, size = design.x.shape[1], bucket(len(rows.y))
     columns = bucket(p)
-    x = np.zeros((rows, columns))
-    x[: design.rows, :p] = design.x
-    if plan.center and design.intercept:
-        x[: design.rows, 1:p] -= design.x[:, 1:].mean(axis=0)
-    coefficients, to_prior = _coefficients(plan, design, at, columns)
-    sds = [_sds(plan, factor, at.scale / at.z_scales[i]) for i, factor in enumerate(design.factors)]
-    parameters, parameter_start = _parameters(plan, design, at)
+    means, scales = _column_units(design, plan.center)
+    fitted = penalized_fit(plan.family, rows, (rows.x - means) / scales)
+    x = np.zeros((size, columns))
+    x[: len(rows.y), :p] = rows.x - (means if plan.center else 0.0)
+    coefficients, to_prior, first = _coefficients(plan, design, fitted, means, scales, columns)
+    parameters, parameters_real = _parameters(plan, fitted)
+    factors = tuple(
+        FactorShape(tuple(len(block) for block in design.factors[f].blocks), bucket(rows.levels[f]))
+        for f in order
+    )
     shape = FullShape(
         family=plan.family.name,
         link=plan.family.link,
-        rows=rows,
+        rows=size,
         columns=columns,
-        factors=tuple(_factor_shape(factor, design.rows) for factor in design.factors),
-        scalars=len(parameter_start),
+        factors=factors,
+        scalars=len(fitted.parameters),
+        chains=chains,
         warmup=plan.sampler.warmup,
         max_tree_depth=plan.sampler.max_tree_depth,
     )
-    weight = np.ones(design.rows) if design.weights is None else design.weights
-    error = np.ones(design.rows) if design.standard_error is None else design.standard_error
-    data = {
+    error = np.ones(len(rows.y)) if rows.standard_error is None else rows.standard_error
+    data: dict[str, Any] = {
         "x": x,
-        "y": _padded(design.y, rows),
-        "offset": _padded(design.offset, rows),
-        "weight": _padded(weight, rows),
-        "standard_error": _padded(error, rows, 1.0),
+        "y": _padded(rows.y, size),
+        "trials": _padded(rows.trials, size),
+        "offset": _padded(rows.offset, size),
+        "weight": _padded(rows.weight, size),
+        "standard_error": _padded(error, size, 1.0),
+        "log_base": np.array(rows.log_base),
         "coefficients": coefficients.as_dict(),
         "to_prior": to_prior,
         "parameters": parameters.as_dict(),
-        "factors": [
-            _factor_data(plan, factor, factor_shape, sd, rows)
-            for factor, factor_shape, (sd, _) in zip(design.factors, shape.factors, sds, strict=True)
-        ],
+        "factors": [],
     }
-    return FullProblem(shape, data, plan.seed, (*(start for _, start in sds), parameter_start))
+    center = {"coefficients": first, "parameters_real": parameters_real}
+    count = float(rows.weight.sum())
+    variances = {
+        "coefficients": np.ones(columns),
+        "parameters_real": np.full(len(parameters_real), 1.0 / (1.0 + 0.5 * count)),
+    }
+    for number, (f, factor_shape) in enumerate(zip(order, factors, strict=True)):
+        factor, k = design.factors[f], factor_shape.coefficients
+        sd, sd_real = _sds(plan, factor, fitted.sds[f])
+        data["factors"].append(
+            {
+                **_conditional(rows, fitted, order[number:], x, factor_shape, _block_order(factor)),
+                "sd": sd.as_dict(),
+                "lkj": _lkj(plan, factor, factor_shape),
+            }
+        )
+        center |= {
+            f"{number}/sd_real": sd_real,
+            f"{number}/partial": np.zeros(factor_shape.correlations),
+            f"{number}/white": np.zeros((k, factor_shape.levels)),
+        }
+        spread = 1.0 / (1.0 + 0.5 * rows.levels[f])
+        variances |= {
+            f"{number}/sd_real": np.full(k, 4.0 * spread),
+            f"{number}/partial": np.full(factor_shape.correlations, 2.0 * spread),
+            f"{number}/white": np.ones((k, factor_shape.levels)),
+        }
+    return FullProblem(shape, data, center, variances, order, plan.seed)
 
 
-def _coefficients(plan: FitPlan, design: Design, at: Coordinates, columns: int) -> tuple[Scalars, Float]:
-    """Priors of the coefficients, and the matrix that takes what is sampled to what they are priors of.
+def _column_units(design: Design, center: bool) -> tuple[Float, Float]:
+    """Means (zero for an intercept, and where the prior is on the raw one) and sizes of X's columns."""
+    means = np.zeros(design.x.shape[1])
+    if design.intercept:
+        means[1:] = design.x[:, 1:].mean(axis=0)
+    scales = np.sqrt(np.mean((design.x - means) ** 2, axis=0))
+    return means, np.where(scales > 0, scales, 1.0)
 
-    Where all are unbounded, standardized coefficients are sampled; a bounded one must be sampled by itself.
+
+def _coefficients(
+    plan: FitPlan, design: Design, fitted: PenalizedFit, means: Float, scales: Float, columns: int
+) -> tuple[Scalars, Float, Float]:
+    """Priors of the coefficients, the matrix that takes what is sampled to what they are priors of, and the start.
+
+    Where all are unbounded, about independent standard coefficients are sampled; a bounded one must be sampled by
+    itself.
     """
     names = design.coefficients
     priors = [plan.prior("Intercept")] if design.intercept else []
     priors += [plan.prior("b", name) for name in names[int(design.intercept) :]]
-    matrix = at.to_centered if plan.center else at.to_raw
-    center, p = matrix @ at.ols, len(names)
-    padding = [Scalar(Distribution(Kind.NORMAL, (0.0, 1.0)), (-np.inf, np.inf))] * (columns - p)
+    matrix = np.diag(1.0 / scales)
+    if design.intercept and not plan.center:
+        matrix[0, 1:] = -means[1:] / scales[1:]
+    location, root, p = matrix @ fitted.population, matrix @ fitted.population_root, len(names)
     unbounded = all(row.bounds == (-np.inf, np.inf) for row in priors)
-    units = np.ones(p) if unbounded else at.scale / at.scales
-    rows = [Scalar(row.distribution, row.bounds, units[i], center[i]) for i, row in enumerate(priors)]
-    to_prior = np.eye(columns)
+    units = np.ones(p) if unbounded else np.sqrt(np.sum(root**2, axis=1))
+    padding = [Scalar(Distribution(Kind.NORMAL, (0.0, 1.0)), (-np.inf, np.inf))] * (columns - p)
+    rows = [Scalar(row.distribution, row.bounds, units[i], location[i]) for i, row in enumerate(priors)]
+    scalars, to_prior = Scalars.of([*rows, *padding]), np.eye(columns)
     if unbounded:
-        to_prior[:p, :p] = at.scale * matrix
-    return Scalars.of([*rows, *padding]), to_prior
+        to_prior[:p, :p] = root
+        return scalars, to_prior, np.zeros(columns)
+    return scalars, to_prior, scalars.inverse(np.concatenate([location, np.zeros(columns - p)]))
 
 
-def _sds(plan: FitPlan, factor: FactorDesign, units: Float) -> tuple[Scalars, Float]:
+def _sds(plan: FitPlan, factor: FactorDesign, guess: Float) -> tuple[Scalars, Float]:
     rows = []
-    for i in _block_order(factor):
-        prior = plan.prior("sd", factor.coefficients[i], factor.name)
-        rows.append(Scalar(prior.distribution, prior.bounds, units[i]))
-    scalars = Scalars.of(rows)
-    return scalars, scalars.inverse(0.5 * units[_block_order(factor)])
-
-
-def _parameters(plan: FitPlan, design: Design, at: Coordinates) -> tuple[Scalars, Float]:
-    if design.standard_error is not None:
-        return Scalars.of([]), np.zeros(0)
-    prior = plan.prior("sigma")
-    scalars = Scalars.of([Scalar(prior.distribution, prior.bounds, at.scale)])
-    return scalars, scalars.inverse(np.array([0.7 * at.scale]))
-
-
-def _factor_shape(factor: FactorDesign, rows: int) -> FactorShape:
-    blocks = tuple(len(block) for block in factor.blocks)
-    return FactorShape(
-        blocks, level_bucket(len(factor.levels)), rows / len(factor.levels) >= _ROWS_FOR_CENTERING
-    )
-
-
-def _factor_data(
-    plan: FitPlan, factor: FactorDesign, shape: FactorShape, sd: Scalars, rows: int
-) -> dict[str, Any]:
     order = _block_order(factor)
-    z = np.zeros((rows, len(order)))
-    z[: len(factor.z)] = factor.z[:, order]
-    index = np.zeros(rows, dtype=np.int64)
-    index[: len(factor.index)] = factor.index
-    correlated = any(size > 1 for size in shape.blocks)
-    eta = plan.prior("cor", None, factor.name).distribution.arguments[0] if correlated else 1.0
-    return {"z": z, "index": index, "sd": sd.as_dict(), "lkj": np.array(eta)}
+    for i in order:
+        prior = plan.prior("sd", factor.coefficients[i], factor.name)
+        rows.append(Scalar(prior.distribution, prior.bounds, guess[i]))
+    scalars = Scalars.of(rows)
+    return scalars, scalars.inverse(guess[order])
+
+
+def _parameters(plan: FitPlan, fitted: PenalizedFit) -> tuple[Scalars, Float]:
+    rows, guess = [], np.array(list(fitted.parameters.values()))
+    for name, value in fitted.parameters.items():
+        prior = plan.prior(name)
+        rows.append(Scalar(prior.distribution, prior.bounds, value))
+    scalars = Scalars.of(rows)
+    return scalars, scalars.inverse(guess)
+
+
+def _lkj(plan: FitPlan, factor: FactorDesign, shape: FactorShape) -> Float:
+    if not shape.correlations:
+        return lkj_constants(1.0, shape.blocks)
+    return lkj_constants(plan.prior("cor", None, factor.name).distribution.arguments[0], shape.blocks)
+
+
+def _conditional(
+    rows: Rows,
+    fitted: PenalizedFit,
+    order: tuple[int, ...],
+    x: Float,
+    shape: FactorShape,
+    columns: list[int],
+) -> dict[str, Any]:
+    """What a level's deviations are, given the population and the factors before theirs, under the working response.
+
+    The factors after it (`order` begins with its own) are integrated out roughly: what the rows of a cell say together
+    is less by the variance that those factors add to it.
+    """
+    f, count, k = order[0], len(rows.y), shape.coefficients
+    index, z = rows.index[f], rows.z[f][:, columns]
+    variance = np.zeros(count)
+    for later in order[1:]:
+        added = fitted.weight * np.sum((rows.z[later] * fitted.sds[later]) ** 2, axis=1)
+        cell = np.unique(index * rows.levels[later] + rows.index[later], return_inverse=True)[1].ravel()
+        variance += np.bincount(cell, added)[cell] * fitted.precision
+    weight = fitted.weight / (1.0 + variance)
+    weighted = weight[:, None] * z
+
+    def by_level(values: Float) -> Float:
+        return np.asarray(np.bincount(index, values, minlength=shape.levels))
+
+    information = np.empty((k, k, shape.levels))
+    for i in range(k):
+        for j in range(k):
+            information[i, j] = by_level(weighted[:, i] * z[:, j])
+    response = fitted.response - rows.offset
+    score = np.stack([by_level(weighted[:, i] * response) for i in range(k)])
+    projection = np.empty((k, shape.levels, x.shape[1]))
+    for i in range(k):
+        for j in range(x.shape[1]):
+            projection[i, :, j] = by_level(weighted[:, i] * x[:count, j])
+    size = len(x)
+    return {
+        "z": _padded_rows(z, size),
+        "weighted_z": _padded_rows(weighted, size),
+        "index": np.concatenate([index, np.zeros(size - count, dtype=np.int64)]),
+        "information": information,
+        "score": score,
+        "projection": projection,
+    }
 
 
 def _block_order(factor: FactorDesign) -> list[int]:
@@ -156,3 +229,7 @@ def _block_order(factor: FactorDesign) -> list[int]:
 
 def _padded(values: Float, size: int, filler: float = 0.0) -> Float:
     return np.concatenate([values, np.full(size - len(values), filler)])
+
+
+def _padded_rows(values: Float, size: int) -> NDArray[np.float64]:
+    return np.concatenate([values, np.zeros((size - len(values), values.shape[1]))])

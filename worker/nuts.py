@@ -1,10 +1,11 @@
-"""A fit by NUTS: the full model, one compiled chunk of transitions per shape, chains side by side on the cores.
+"""A fit by NUTS: the full model, one compiled chunk of transitions per shape, chains side by side.
 
-A chain is a sequence of calls of the same executable, so compilation happens once and a cancel is heard between calls.
+Chains are a sequence of calls of the same executable, so compilation happens once and a cancel is heard between calls.
 """
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -17,28 +18,44 @@ import numpy as np
 
 from model.design import Design, Float
 from model.effects import StoredEffects
+from model.errors import InvalidModel, Issue
 from model.posterior import FactorPosterior, Posterior
 from model.spec import FitPlan
 from worker.compiled import COMPILED
 from worker.full_problem import FullProblem, full_problem
 from worker.monitor import Cancelled, Monitor
-from worker.programs import full as program
+from worker.programs import walk as program
 
 Phase = Callable[[str], AbstractContextManager[None]]
 
+SIDE_BY_SIDE = 4
+"""Chains of one call: side by side they share the cost of every operation, but wait for the longest trajectory."""
+_SECONDS = 0.4
+"""How long a call may take: about what a progress bar or a cancel may wait."""
+
+Draws = dict[str, Float]
+
 
 def fit(plan: FitPlan, design: Design, monitor: Monitor, phase: Phase) -> Posterior:
-    """Sample the posterior of a plan by NUTS; raises Cancelled when the monitor says so."""
+    """Sample the posterior of a plan by NUTS; raises Cancelled when the monitor says so, and InvalidModel
+    (`sampling-failed`) where the density of the model has no number."""
+    chains = plan.sampler.chains
+    side = min(chains, SIDE_BY_SIDE)
     with phase("prepare"):
-        problem = full_problem(plan, design)
+        problem = full_problem(plan, design, side)
     monitor.report("compiling", 0.0)
     with phase("sample"):
         walk = _Walk(plan, problem, monitor)
-        walk.programs()
-        with ThreadPoolExecutor(min(plan.sampler.chains, os.cpu_count() or 1)) as pool:
-            chains = list(pool.map(walk.chain, range(plan.sampler.chains)))
-    draws = {name: np.stack([chain[0][name] for chain in chains]) for name in chains[0][0]}
-    statistics = {name: np.stack([chain[1][name] for chain in chains]) for name in chains[0][1]}
+        walk.compile()
+        starts = range(0, chains, side)
+        with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as pool:
+            parts = list(pool.map(walk.chains, starts))
+    draws, statistics = (
+        {name: np.concatenate([part[which][name] for part in parts])[:chains] for name in parts[0][which]}
+        for which in (0, 1)
+    )
+    if not all(np.isfinite(values).all() for values in draws.values()):
+        raise _no_numbers()
     return _posterior(plan, design, problem, draws, statistics)
 
 
@@ -53,66 +70,90 @@ class _Walk:
     divergences: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def chain(self, number: int) -> tuple[dict[str, Float], dict[str, Float]]:
-        """Draws (draw, ...) and statistics (draw,) of one chain, without its warm-up."""
-        sampler, shape, data = self.plan.sampler, self.problem.shape, self.problem.data
-        settings = {"target_accept": np.array(sampler.target_accept)}
-        key = jax.random.fold_in(jax.random.PRNGKey(self.plan.seed), number)
-        start = self.problem.start(number)
-        first = COMPILED.get(
-            (shape, "initialize"), partial(program.initialize, shape), key, start, settings, data
-        )
-        state = first(key, start, settings, data)
-        advance = COMPILED.get((shape, "advance"), partial(program.advance, shape), state, settings, data)
-        kept: list[tuple[Any, Any]] = []
-        total = sampler.warmup + sampler.draws
-        for begin in range(0, total, program.CHUNK):
+    def chains(self, first: int) -> tuple[Draws, Draws]:
+        """Draws (chain, draw, ...) and statistics (chain, draw) of the chains from a number on, without warm-up."""
+        sampler, settings, data = self.plan.sampler, self._settings, self.problem.data
+        initialize, advance = self.compile()
+        state = initialize(*self._start(first), settings, data)
+        if not np.isfinite(state.potential_energy).all():
+            raise _no_numbers()
+        kept: list[tuple[Draws, Draws]] = []
+        total, at, count = sampler.warmup + sampler.draws, 0, 1
+        while at < total:
             if self.monitor.cancelled():
                 raise Cancelled
-            state, draws, statistics = advance(state, self._settings, data)
-            part = slice(max(0, sampler.warmup - begin), min(program.CHUNK, total - begin))
-            statistics = {name: np.asarray(values)[part] for name, values in statistics.items()}
+            count = min(count, total - at)
+            began = time.perf_counter()
+            state, draws, statistics = advance(state, np.array(count), settings, data)
+            part = slice(max(0, sampler.warmup - at), count)
+            told = _by_chain(statistics, part)
             if part.start < part.stop:
-                kept.append(({name: np.asarray(values)[part] for name, values in draws.items()}, statistics))
-            self._report(min(program.CHUNK, total - begin), int(statistics["diverging"].sum()))
-        return tuple(
-            {name: np.concatenate([piece[which][name] for piece in kept]) for name in kept[0][which]}
+                kept.append((_by_chain(draws, part), told))
+            at += count
+            self._report(min(count * self.problem.shape.chains, self._transitions), told["diverging"])
+            pace = count / (time.perf_counter() - began)
+            count = int(min(program.CHUNK, max(1, min(2 * count, _SECONDS * pace))))
+        return tuple(  # type: ignore[return-value]
+            {name: np.concatenate([piece[which][name] for piece in kept], axis=1) for name in kept[0][which]}
             for which in (0, 1)
-        )  # type: ignore[return-value]
+        )
 
-    def programs(self) -> tuple[Any, Any]:
-        """The executables that start a chain and that move it, compiled at the first call."""
+    def compile(self) -> tuple[Any, Any]:
+        """The executables that start chains and that move them, compiled at the first call."""
         shape, settings, data = self.problem.shape, self._settings, self.problem.data
-        begin, first = partial(program.initialize, shape), (*self._first(0), settings, data)
+        begin, first = partial(program.initialize, shape), (*self._start(0), settings, data)
         initialize = COMPILED.get((shape, "initialize"), begin, *first)
         state = jax.eval_shape(begin, *first)
-        return initialize, COMPILED.get(
-            (shape, "advance"), partial(program.advance, shape), state, settings, data
-        )
+        advance = partial(program.advance, shape)
+        return initialize, COMPILED.get((shape, "advance"), advance, state, np.array(1), settings, data)
 
     @property
     def _settings(self) -> dict[str, Any]:
-        return {"target_accept": np.array(self.plan.sampler.target_accept)}
+        variances = self.problem.variances
+        return {
+            "target_accept": np.array(self.plan.sampler.target_accept),
+            # In the order in which JAX lays out a dictionary.
+            "variances": np.concatenate([variances[name].ravel() for name in sorted(variances)]),
+        }
 
-    def _first(self, number: int) -> tuple[Any, dict[str, Any]]:
-        """Key and starting point of one chain."""
-        key = jax.random.fold_in(jax.random.PRNGKey(self.plan.seed), number)
-        return key, self.problem.start(number)
+    @property
+    def _transitions(self) -> int:
+        sampler = self.plan.sampler
+        return sampler.chains * (sampler.warmup + sampler.draws)
 
-    def _report(self, transitions: int, divergences: int) -> None:
+    def _start(self, first: int) -> tuple[Any, Draws]:
+        """Keys and starting points (chain, ...) of the chains from a number on."""
+        numbers = range(first, first + self.problem.shape.chains)
+        root = jax.random.PRNGKey(self.plan.seed)
+        keys = np.stack([np.asarray(jax.random.fold_in(root, number)) for number in numbers])
+        starts = [self.problem.start(number) for number in numbers]
+        return keys, {name: np.stack([start[name] for start in starts]) for name in starts[0]}
+
+    def _report(self, transitions: int, diverging: Float) -> None:
         sampler = self.plan.sampler
         with self._lock:
-            self.done += transitions
-            self.divergences += divergences
-            fraction = self.done / (sampler.chains * (sampler.warmup + sampler.draws))
-            warm = self.done - sampler.chains * sampler.warmup
-            self.monitor.report(
-                "sampling" if warm > 0 else "warmup", fraction, max(0, warm), self.divergences
-            )
+            self.done = min(self.done + transitions, self._transitions)
+            self.divergences += int(diverging.sum())
+            drawn = max(0, self.done - sampler.chains * sampler.warmup)
+            phase = "sampling" if drawn else "warmup"
+            self.monitor.report(phase, self.done / self._transitions, drawn, self.divergences)
+
+
+def _by_chain(values: dict[str, Any], part: slice) -> Draws:
+    """The used part of a chunk, (chain, draw, ...) from (draw, chain, ...)."""
+    return {name: np.swapaxes(np.asarray(array)[part], 0, 1) for name, array in values.items()}
+
+
+def _no_numbers() -> InvalidModel:
+    message = (
+        "The posterior density has no finite value where the sampler went: the scales of the data, of the"
+        " predictors and of the priors do not fit together."
+    )
+    return InvalidModel(Issue("sampling-failed", message))
 
 
 def _posterior(
-    plan: FitPlan, design: Design, problem: FullProblem, draws: dict[str, Float], statistics: dict[str, Float]
+    plan: FitPlan, design: Design, problem: FullProblem, draws: Draws, statistics: Draws
 ) -> Posterior:
     """Read the draws in the user's units, columns and levels."""
     p = design.x.shape[1]
@@ -121,7 +162,8 @@ def _posterior(
         population = population.copy()
         population[:, :, 0] -= population[:, :, 1:] @ design.x[:, 1:].mean(axis=0)
     factors = {}
-    for number, factor in enumerate(design.factors):
+    for f, factor in enumerate(design.factors):
+        number = problem.order.index(f)
         back = np.argsort([i for block in factor.blocks for i in block])
         u = draws[f"{number}/u"][:, :, : len(factor.levels)][:, :, :, back]
         root = draws[f"{number}/root"][:, :, back][:, :, :, back]
@@ -130,9 +172,6 @@ def _posterior(
             draws[f"{number}/sd"][:, :, back], root, moment, StoredEffects(u)
         )
     names = plan.family.parameters if problem.shape.scalars else ()
-    depth_limit = 2**plan.sampler.max_tree_depth - 1
-    energy = statistics["energy"]
-    spread = energy.var(axis=1, ddof=1) if energy.shape[1] > 1 else np.zeros(len(energy))
     return Posterior(
         encoding=plan.encoding,
         family=plan.family,
@@ -143,13 +182,19 @@ def _posterior(
         factors=factors,
         x_mean=design.x.mean(axis=0),
         x_covariance=np.cov(design.x, rowvar=False, bias=True).reshape(p, p),
-        statistics={
-            "acceptance": float(statistics["accept"].mean()),
-            "divergences": int(statistics["diverging"].sum()),
-            "max_tree_depth_hits": int((statistics["steps"] >= depth_limit).sum()),
-            "e_bfmi_min": float(((np.diff(energy) ** 2).mean(axis=1) / spread).min())
-            if np.all(spread > 0)
-            else None,
-            "leapfrog_steps": int(statistics["steps"].sum()),
-        },
+        statistics=_statistics(plan, statistics),
     )
+
+
+def _statistics(plan: FitPlan, statistics: Draws) -> dict[str, float | int | None]:
+    energy, steps = statistics["energy"], statistics["steps"]
+    spread = energy.var(axis=1, ddof=1) if energy.shape[1] > 1 else np.zeros(len(energy))
+    moved = (np.diff(energy) ** 2).mean(axis=1) if energy.shape[1] > 1 else spread
+    known = bool(np.all(spread > 0) and np.isfinite(energy).all())
+    return {
+        "acceptance": float(statistics["accept"].mean()),
+        "divergences": int(statistics["diverging"].sum()),
+        "max_tree_depth_hits": int((steps >= 2**plan.sampler.max_tree_depth - 1).sum()),
+        "e_bfmi_min": float((moved / spread).min()) if known else None,
+        "leapfrog_steps": int(steps.sum()),
+    }

@@ -1,6 +1,8 @@
-"""The full model as one NumPyro program over arrays, and its compiled walk by NUTS in chunks.
+"""The full model of any family as one log density over arrays: a program depends on sizes, never on a formula.
 
-The program is the same for every formula: structures differ in shape, priors and data in numbers alone.
+The deviations of each level are sampled as standard normal numbers and moved and scaled by their conditional normal
+distribution under a gaussian response of the same curvature. That is exact whatever the response (the density has the
+change of variables in it), and leaves neither funnel nor ridge, however much or little the data say about a level.
 """
 
 from collections.abc import Mapping
@@ -8,139 +10,82 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpyro
-import numpyro.distributions as dist
 from jax import Array
-from numpyro.distributions import constraints
-from numpyro.infer import NUTS
 
-from worker.programs.hyper import constrain
+from model.small import cholesky, identity_plus_congruence, solve_lower, solve_lower_transposed
+from model.small import times_lower_transposed as times_transposed
+from worker.programs.hyper import Transform, constrain, correlation_root
+from worker.programs.likelihood import log_kernel
 from worker.shape import FactorShape, FullShape
 
-CHUNK = 50
-"""Transitions of one call: between two calls progress is told, a cancel is heard, and the chain's state is at hand."""
-
 Data = Mapping[str, Any]
+Position = Mapping[str, Array]
 
 
-class Prior(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
-    """Scalar parameters on the real line, where their transforms and their prior densities are data."""
+def log_density(shape: FullShape, position: Position, data: Data) -> tuple[Array, dict[str, Array]]:
+    """Log posterior density at a position on the real line, and the parameters there by name.
 
-    support = constraints.real_vector
-    pytree_data_fields = ("scalars",)
-
-    def __init__(self, scalars: dict[str, Array]) -> None:
-        self.scalars = scalars
-        super().__init__(event_shape=jnp.shape(scalars["unit"]))
-
-    def log_prob(self, value: Array) -> Array:
-        """Log prior density of the parameters, per unit of the real line."""
-        return constrain(value, self.scalars)[1]
-
-    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Standard normal numbers: a place to trace the program from, not a draw of the prior."""
-        return jax.random.normal(key, sample_shape + self.event_shape)
-
-
-def model(shape: FullShape, data: Data) -> None:
-    """A generalized linear mixed model whose group-level effects are jointly multivariate normal."""
-    # The sampler walks coefficients of standardized columns; the prior is told of what they mean.
-    raw = numpyro.sample("coefficients", dist.ImproperUniform(constraints.real_vector, (), (shape.columns,)))
-    population, log_prior = constrain(data["to_prior"] @ raw, data["coefficients"])
-    numpyro.factor("coefficients_prior", log_prior)
-    numpyro.deterministic("population", population)
-    eta = data["offset"] + data["x"] @ population
+    `population` (coef,); for factor f `f/sd` (coef,), `f/root` (coef, coef), `f/u` (level, coef); `parameters`.
+    """
+    # The sampler walks standardized coefficients; the prior is told of what they mean.
+    population, total = constrain(data["to_prior"] @ position["coefficients"], data["coefficients"])
+    total += data["log_base"] + _resting(position["coefficients"], data["coefficients"])
+    parameters, log_prior = _scalars(position, "parameters", data["parameters"])
+    total += log_prior
+    named = {"population": population, "parameters": parameters}
+    precision = parameters[0] ** -2.0 if shape.has_sigma else jnp.ones(())
+    grouped = jnp.zeros(shape.rows)
     for number, factor in enumerate(shape.factors):
-        eta = eta + _group_effects(f"{number}", factor, data["factors"][number])
-    parameters = _scalars("parameters", data["parameters"], shape.scalars)
-    with numpyro.handlers.scale(scale=data["weight"]):
-        numpyro.sample("y", _likelihood(shape, eta, parameters, data), obs=data["y"])
-
-
-def _group_effects(name: str, factor: FactorShape, data: Data) -> Array:
-    """Sample one factor's sds, correlations and deviations; gives z'u (row,)."""
-    k = factor.coefficients
-    sd = _scalars(f"{name}/sd", data["sd"], k)
-    root = jnp.eye(k)
-    start = 0
-    for number, size in enumerate(factor.blocks):
-        if size > 1:
-            block = numpyro.sample(f"{name}/root{number}", dist.LKJCholesky(size, data["lkj"]))
-            root = root.at[start : start + size, start : start + size].set(block)
-        start += size
-    numpyro.deterministic(f"{name}/root", root)
-    scaled = sd[:, None] * root
-    if factor.centered:
-        deviations = (
-            dist.MultivariateNormal(jnp.zeros(k), scale_tril=scaled).expand([factor.levels]).to_event(1)
+        of = data["factors"][number]
+        sd, log_sd = _scalars(position, f"{number}/sd", of["sd"])
+        root, log_root = correlation_root(position[f"{number}/partial"], factor.blocks, of["lkj"])
+        score = of["score"] - of["projection"] @ population
+        if number:
+            earlier = jax.ops.segment_sum(of["weighted_z"] * grouped[:, None], of["index"], factor.levels)
+            score -= earlier.T
+        u, log_white = _deviations(
+            factor, sd, root, precision * of["information"], precision * score, position[f"{number}/white"]
         )
-        u = numpyro.sample(f"{name}/u_centered", deviations)
-    else:
-        u = (
-            numpyro.sample(f"{name}/white", dist.Normal(0, 1).expand([factor.levels, k]).to_event(2))
-            @ scaled.T
-        )
-    numpyro.deterministic(f"{name}/u", u)
-    return jnp.sum(data["z"] * u[data["index"]], axis=-1)
-
-
-def _scalars(name: str, scalars: dict[str, Array], size: int) -> Array:
-    if size == 0:
-        return jnp.zeros(0)
-    values, _ = constrain(numpyro.sample(f"{name}_real", Prior(scalars)), scalars)
-    numpyro.deterministic(name, values)
-    return values
-
-
-def _likelihood(shape: FullShape, eta: Array, parameters: Array, data: Data) -> dist.Distribution:
-    match shape.family:
-        case "gaussian":
-            known_error = shape.scalars == 0
-            return dist.Normal(eta, data["standard_error"] if known_error else parameters[0])
-        case _:
-            raise ValueError(shape.family)
-
-
-def initialize(shape: FullShape, key: Array, start: dict[str, Array], settings: Data, data: Data) -> Any:
-    """The sampler's state at a starting point, before the first transition."""
-    kernel = _kernel(shape, settings)
-    return kernel.init(key, shape.warmup, init_params=start, model_args=(shape, data))
-
-
-def advance(
-    shape: FullShape, state: Any, settings: Data, data: Data
-) -> tuple[Any, dict[str, Array], dict[str, Array]]:
-    """Make CHUNK transitions of one chain; gives the new state, the draws by name and the sampler's statistics,
-    (CHUNK, ...)."""
-    kernel = _kernel(shape, settings)
-    # The kernel builds its functions from a first state; of that state nothing is used, so nothing of it is compiled.
-    kernel.init(jax.random.PRNGKey(0), shape.warmup, init_params=state.z, model_args=(shape, data))
-
-    def step(at: Any, _: None) -> tuple[Any, tuple[Any, dict[str, Array]]]:
-        new = kernel.sample(at, (shape, data), {})
-        statistics = {
-            "diverging": new.diverging,
-            "steps": new.num_steps,
-            "accept": new.accept_prob,
-            "energy": new.energy,
-        }
-        return new, (new.z, statistics)
-
-    state, (walked, statistics) = jax.lax.scan(step, state, None, length=CHUNK)
-    named = jax.vmap(kernel.get_constrain_fn((shape, data), {}, return_deterministic=True))(walked)
-    return state, {name: draws for name, draws in named.items() if name in reported(shape)}, statistics
-
-
-def reported(shape: FullShape) -> tuple[str, ...]:
-    """Names of the draws that are kept."""
-    per_factor = [f"{number}/{name}" for number in range(len(shape.factors)) for name in ("sd", "root", "u")]
-    return ("population", *per_factor, *(("parameters",) if shape.scalars else ()))
-
-
-def _kernel(shape: FullShape, settings: Data) -> NUTS:
-    return NUTS(
-        model,
-        target_accept_prob=settings["target_accept"],
-        max_tree_depth=shape.max_tree_depth,
-        init_strategy=numpyro.infer.init_to_sample,
+        total += log_sd + log_root + log_white
+        grouped += jnp.sum(of["z"] * u[of["index"]], axis=-1)
+        named |= {f"{number}/sd": sd, f"{number}/u": u, f"{number}/root": jnp.array(root)}
+    eta = data["offset"] + data["x"] @ population + grouped
+    log_likelihood = log_kernel(
+        shape.family, shape.link, eta, parameters, data["y"], data["trials"], data["standard_error"]
     )
+    return total + jnp.sum(data["weight"] * log_likelihood), named
+
+
+def _deviations(
+    factor: FactorShape,
+    sd: Array,
+    correlation: list[list[Array | float]],
+    information: Array,
+    score: Array,
+    white: Array,
+) -> tuple[Array, Array]:
+    """Deviations u (level, coef) from white noise (coef, level), and the log density of the noise.
+
+    With T = chol(Phi), u = T v, A the information (coef, coef, level) and s the score (coef, level) of u, the v of a
+    level is normal given all else with precision I + T'AT = CC' and mean C'^-1 C^-1 T's, hence v = C'^-1 (C^-1 T's +
+    white). Levels without rows keep v = white.
+    """
+    k = factor.coefficients
+    root = [[sd[i] * correlation[i][j] for j in range(k)] for i in range(k)]
+    lower = cholesky(identity_plus_congruence(root, information), jnp.sqrt)
+    moved = solve_lower(lower, times_transposed(root, list(score)))
+    v = solve_lower_transposed(lower, [moved[i] + white[i] for i in range(k)])
+    u = [sum(root[i][j] * v[j] for j in range(i + 1)) for i in range(k)]
+    log_slope = sum(jnp.log(jnp.broadcast_to(lower[i][i], white[i].shape)) for i in range(k))
+    return jnp.stack(u, axis=-1), -0.5 * sum(jnp.sum(part**2) for part in v) - jnp.sum(log_slope)
+
+
+def _scalars(position: Position, name: str, scalars: dict[str, Array]) -> tuple[Array, Array]:
+    real = position[f"{name}_real"]
+    values, log_prior = constrain(real, scalars)
+    return values, log_prior + _resting(real, scalars)
+
+
+def _resting(real: Array, scalars: dict[str, Array]) -> Array:
+    """A standard normal density for what a fixed parameter leaves unused, so that it does not walk away."""
+    return jnp.sum(jnp.where(scalars["transform"] == Transform.FIXED, -0.5 * real**2, 0.0))
