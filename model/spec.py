@@ -6,7 +6,7 @@ A plan's key is a digest of everything that the result depends on, so equal requ
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -184,7 +184,8 @@ def prepare(spec: FitSpec) -> FitPlan:
             ),
         )
     if encoding is None or family is None:
-        raise InvalidModel(issues)
+        raise InvalidModel([*issues, *_unreadable(spec)])
+    encoding = replace(encoding, warnings=(*encoding.warnings, *_unidentified(encoding, family)))
     design = encode(encoding, spec.table)
     unfit = check_response(family, design)
     priors = None if unfit else _collect(issues, lambda: resolve(spec.priors, family, design))
@@ -241,10 +242,29 @@ def choose_method(
     return "nuts", obstacle
 
 
-def outline(text: str) -> dict[str, Any]:
-    """What a formula says by itself, without data: its canonical text and its terms."""
-    formula = parse(text)
-    return {"formula": str(formula), "columns": sorted(formula.names)}
+def _unidentified(encoding: Encoding, family: Family) -> tuple[Notice, ...]:
+    """Warn of a residual sd that only the priors tell from a group-level one."""
+    names = tuple(
+        factor.name
+        for factor in encoding.factors
+        if factor.name in encoding.singletons and "Intercept" in factor.coefficients
+    )
+    if family.name != "gaussian" or not names:
+        return ()
+    message = f"Every level of {', '.join(names)} has one row: its deviations and the residuals cannot be told apart."
+    parameters = ("sigma", *(f"sd[{name}][Intercept]" for name in names))
+    return (Notice("unidentified_residual", message, "serious", parameters, "Leave this factor out."),)
+
+
+def _unreadable(spec: FitSpec) -> list[Issue]:
+    """What is wrong with the priors as text, where there is no model yet to hold them against."""
+    issues: list[Issue] = []
+    for number, statement in enumerate(spec.priors):
+        try:
+            parse_distribution(statement.prior)
+        except InvalidModel as error:
+            issues += [replace(issue, pointer=f"/priors/{number}/prior") for issue in error.issues]
+    return issues
 
 
 def _facts(

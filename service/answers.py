@@ -214,7 +214,8 @@ class CheckedGroup(Answer):
     """One grouping factor of a formula."""
 
     factor: str
-    levels: int
+    levels: int | None = None
+    """Known once there are data, as are the coefficients; before, the terms stand in their place."""
     coefficients: list[str]
     correlated: bool
 
@@ -246,6 +247,8 @@ class FormulaCheck(Answer):
     rows: int | None = None
     dropped_rows: int | None = None
     population: list[str] | None = None
+    meanings: dict[str, str] | None = None
+    """What each population coefficient stands for, in words."""
     groups: list[CheckedGroup] | None = None
     priors: list[CheckedPrior] | None = None
     parameters: int | None = None

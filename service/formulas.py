@@ -5,7 +5,8 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from model.spec import FitPlan, outline
+from model.outline import outline
+from model.spec import FitPlan
 from service.answers import FormulaCheck
 from service.bodies import JsonBody, work_on
 from service.caching import fresh
@@ -43,6 +44,7 @@ def _describe(plan: FitPlan) -> dict[str, Any]:
         "rows": plan.rows,
         "dropped_rows": plan.dropped_rows,
         "population": plan.encoding.coefficients,
+        "meanings": dict(zip(plan.encoding.coefficients, plan.encoding.meanings, strict=True)),
         "groups": [
             {
                 "factor": factor.name,
