@@ -22,7 +22,9 @@ Settings = Mapping[str, Any]
 
 def initialize(shape: FullShape, keys: Array, start: dict[str, Array], settings: Settings, data: Data) -> Any:
     """The states of the chains at their starting points (chain, ...), before the first transition."""
-    return jax.vmap(lambda key, at: _begin(shape, key, at, settings, data)[0])(keys, start)
+    state = jax.vmap(lambda key, at: _begin(shape, key, at, settings, data)[0])(keys, start)
+    adapted = state.adapt_state._replace(window_idx=state.adapt_state.window_idx[0])
+    return state._replace(i=state.i[0], adapt_state=adapted)
 
 
 def advance(
@@ -34,9 +36,13 @@ def advance(
     rows that are used.
     """
     # The kernel builds its functions from a first state; of that state nothing is used, so nothing of it is compiled.
-    first = jax.tree.map(lambda values: values[0], state)
-    _, transition = _begin(shape, jax.random.PRNGKey(0), first.z, settings, data)
-    step = jax.vmap(transition)
+    first = jax.tree.map(lambda values: values[0], state.z)
+    _, transition = _begin(shape, jax.random.PRNGKey(0), first, settings, data)
+    # All chains have made as many transitions: were that count one per chain, each would take every branch of the
+    # adaptation at every transition.
+    axes = jax.tree.map(lambda _: 0, state)
+    axes = axes._replace(i=None, adapt_state=axes.adapt_state._replace(window_idx=None))
+    step = jax.vmap(transition, in_axes=(axes,), out_axes=axes)
 
     def body(number: Array, carried: tuple[Any, dict[str, Array], dict[str, Array]]) -> Any:
         at, walked, statistics = carried
@@ -67,7 +73,8 @@ def _begin(
     shape: FullShape, key: Array, start: Mapping[str, Array], settings: Settings, data: Data
 ) -> tuple[Any, Any]:
     """A chain's first state, and the function that makes one transition."""
-    begin, transition = hmc(lambda position: -log_density(shape, position, data)[0], algo="NUTS")
+    potential = jax.jit(lambda position: -log_density(shape, position, data)[0])
+    begin, transition = hmc(potential, algo="NUTS")
     state = begin(
         start,
         shape.warmup,
