@@ -112,3 +112,23 @@ def test_bounds_are_cut_to_the_support() -> None:
     rows = resolved(PriorStatement("uniform(-5, 5)", "sigma"), PriorStatement("uniform(-5, 5)", "b"))
     assert rows["sigma", None, None].bounds == (0.0, 5.0)
     assert rows["b", "x", None].bounds == (-5.0, 5.0)
+
+
+def test_the_parameters_of_families_can_be_set() -> None:
+    student = find_family("student")
+    rows = resolve(
+        (PriorStatement("normal(0, 10)", "sigma"), PriorStatement("uniform(0, 40)", "nu")), student, design()
+    )
+    found = {row.class_: row for row in rows}
+    assert (found["sigma"].prior, found["nu"].prior) == ("normal(0, 10)", "uniform(0, 40)")
+    assert found["nu"].bounds == (1.0, 40.0)
+    (shape,) = [
+        row
+        for row in resolve((PriorStatement("exponential(1)", "shape"),), find_family("negbinomial"), design())
+        if row.class_ == "shape"
+    ]
+    assert (shape.prior, shape.source) == ("exponential(1)", "user")
+    with pytest.raises(InvalidModel, match="above 1"):
+        resolve((PriorStatement("constant(0.5)", "nu"),), student, design())
+    with pytest.raises(InvalidModel, match="no parameter of class 'shape'"):
+        resolve((PriorStatement("exponential(1)", "shape"),), student, design())
