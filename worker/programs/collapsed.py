@@ -111,24 +111,39 @@ def _density(shape: CollapsedShape, theta: Array, noise: Array, data: Data) -> t
     """Log density and coefficients of one chunk (vector, hyper)."""
     p, sds = shape.columns, shape.sds
     scalar_part, correlation_part = _split(shape, theta)
-    scalars, log_prior = constrain(scalar_part, data["scalars"])
-    correlations, log_lkj = _correlations(shape, correlation_part, data)
-    sd, sigma = scalars[:, :sds] * data["sd_unit"], scalars[:, sds] * data["sigma_unit"]
-    mixing, kept = scalars[:, sds + 1 : sds + 1 + shape.mixed], scalars[:, sds + 1 + shape.mixed :]
+    scalars, _ = constrain(scalar_part, data["scalars"])
+    correlations, _ = _correlations(shape, correlation_part, data)
+    ratio = scalars[:, :sds] * data["sd_unit"] / (scalars[:, sds] * data["sigma_unit"])[:, None]
     # Without the barrier XLA would fuse the transforms of theta into the loops over levels, and do them once for each.
-    relative = jax.lax.optimization_barrier(_relative_roots(correlations, sd / sigma[:, None]))
-    eliminate = _without_first_beside_dense if shape.dense else _without_first
-    cross, log_det = eliminate(shape, relative, data)
-    dense = None
-    if shape.dense:
-        dense, cross, log_det_dense = _without_dense(shape, relative, cross)
-        log_det += log_det_dense
-    h = cross / (sigma**2)[:, None, None]  # (vector, column, column) of [X, kept columns, y]
+    relative = jax.lax.optimization_barrier(_relative_roots(correlations, ratio))
+    if not shape.dense:
+        cross, log_det = _without_first(shape, relative, data)
+        return finish(shape, theta, noise, cross, log_det, data)
+    cross, log_det = _without_first_beside_dense(shape, relative, data)
+    (lower, white), cross, log_det_dense = _without_dense(shape, relative, cross)
+    log_density, coefficients = finish(shape, theta, noise[:, :p], cross, log_det + log_det_dense, data)
+    sigma = scalars[:, sds] * data["sigma_unit"]
+    known = jnp.concatenate([-coefficients, _given(shape, scalars, data)], axis=-1)
+    deviations = _dense_draw(lower, white, known, sigma, noise[:, p:])
+    return log_density, jnp.concatenate([coefficients, deviations], axis=-1)
 
+
+def finish(
+    shape: CollapsedShape, theta: Array, noise: Array, cross: Array, log_det: Array, data: Data
+) -> tuple[Array, Array]:
+    """Log density, and a draw of the population coefficients, where all group-level effects are eliminated.
+
+    `cross` (vector, column, column) are the cross-products of [X, kept columns, y] that are left, in units of sigma^2;
+    `log_det` (vector,) is half the log determinant of what was eliminated.
+    """
+    p, sds = shape.columns, shape.sds
+    scalar_part, correlation_part = _split(shape, theta)
+    scalars, log_prior = constrain(scalar_part, data["scalars"])
+    _, log_lkj = _correlations(shape, correlation_part, data)
+    sigma, mixing = scalars[:, sds] * data["sigma_unit"], scalars[:, sds + 1 : sds + 1 + shape.mixed]
+    h = cross / (sigma**2)[:, None, None]
     # Columns whose coefficients are given join y: their coefficients are known here.
-    given = jnp.concatenate(
-        [-(kept - data["kept_offset"]) * data["kept_unit"], jnp.ones((theta.shape[0], 1))], axis=-1
-    )
+    given = _given(shape, scalars, data)
     contracted = jnp.einsum("vij,vj->vi", h[:, :, p:], given)
     q0 = jnp.einsum("vi,vi->v", contracted[:, p:], given)
     log_mixing = jnp.log(mixing) @ data["mix"].T  # (vector, column); zero for coefficients without a mixture
@@ -137,7 +152,7 @@ def _density(shape: CollapsedShape, theta: Array, noise: Array, data: Data) -> t
     full = h[:, :p, :p] + jnp.einsum("ji,vj,jl->vil", to_prior, precision, to_prior)
     r = contracted[:, :p] + (precision * data["location"]) @ to_prior
     constant = q0 + precision @ data["location"] ** 2
-    coefficients, half_log_det, quadratic = _normal(full, r, noise[:, :p])
+    coefficients, half_log_det, quadratic = _normal(full, r, noise)
     log_density = (
         log_prior
         + log_lkj
@@ -148,11 +163,15 @@ def _density(shape: CollapsedShape, theta: Array, noise: Array, data: Data) -> t
         + 0.5 * jnp.sum(log_mixing, axis=-1)
         + data["log_constant"]
     )
-    if dense is not None:
-        known = jnp.concatenate([-coefficients, given], axis=-1)
-        deviations = _dense_draw(*dense, known, sigma, noise[:, p:])
-        coefficients = jnp.concatenate([coefficients, deviations], axis=-1)
     return log_density, coefficients
+
+
+def _given(shape: CollapsedShape, scalars: Array, data: Data) -> Array:
+    """What the columns [kept, y] are multiplied by: the negated internal kept coefficients, and one."""
+    kept = scalars[:, shape.sds + 1 + shape.mixed :]
+    return jnp.concatenate(
+        [-(kept - data["kept_offset"]) * data["kept_unit"], jnp.ones((scalars.shape[0], 1))], axis=-1
+    )
 
 
 def _relative_roots(correlations: Roots, ratio: Array) -> Roots:
