@@ -3,18 +3,14 @@
 Every change is one Lua script, so it is atomic and by the server's clock; a Redis Cluster will not do.
 """
 
-import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from store.base import QueueFull, StoreFull, StoreUnavailable
+from store.base import QueueFull, StoreFull
+from store.connection import connect, read, translated
 from store.cursors import read_cursor, write_cursor
 from store.keys import Keys
 from store.policy import Policy
@@ -30,6 +26,7 @@ from store.records import (
     Result,
     WorkerState,
 )
+from store.segments import Segments
 from store.settings import StoreSettings
 from store.wire import (
     event_from_entry,
@@ -57,7 +54,8 @@ class RedisStore:
         self._settings = settings
         self._keys = Keys(settings.key_prefix)
         self._policy = Policy.of(settings).to_json()
-        self._redis = _client(settings, settings.socket_timeout)
+        self._redis = connect(settings, settings.socket_timeout)
+        self._segments = Segments(self._redis, settings)
         shared = (SCRIPTS / "fit.lua").read_text()
         sources = {name: shared + (SCRIPTS / f"{name}.lua").read_text() for name in _ABOUT_A_FIT}
         sources |= {name: (SCRIPTS / f"{name}.lua").read_text() for name in _OTHERS}
@@ -69,8 +67,8 @@ class RedisStore:
         """Add a queued fit unless its id exists."""
         if (existing := self.get(record.id)) is not None:
             return existing, False
-        self._refuse_if_full(len(payload))
-        manifest = self._upload(record.id, payload)
+        self._segments.refuse_if_full(len(payload))
+        manifest = self._segments.upload(self._keys.blob(record.id), payload)
         fields = record_to_fields(record)
         outcome = self._run(
             "create",
@@ -81,7 +79,7 @@ class RedisStore:
             *_flat(fields),
         )
         if outcome != b"created":
-            self._discard(record.id, manifest)
+            self._segments.discard(self._keys.blob(record.id), manifest)
         if outcome == b"queue":
             raise QueueFull(f"{self._settings.max_active} fits are waiting or running already")
         if outcome == b"tenant":
@@ -92,13 +90,13 @@ class RedisStore:
 
     def get(self, fit_id: str) -> FitRecord | None:
         """Give a fit's record."""
-        with _translated():
-            fields = cast(dict[bytes, bytes], self._read("HGETALL", self._keys.record(fit_id)))
+        with translated():
+            fields = cast(dict[bytes, bytes], read(self._redis, "HGETALL", self._keys.record(fit_id)))
         return record_from_fields(fields) if fields else None
 
     def gone(self, fit_id: str, tenant: str) -> bool:
         """Tell whether the tenant had this fit."""
-        with _translated(), self._redis.pipeline(transaction=True) as pipe:
+        with translated(), self._redis.pipeline(transaction=True) as pipe:
             pipe.exists(self._keys.record(fit_id))
             pipe.get(self._keys.tombstone(fit_id))
             exists, owner = pipe.execute()
@@ -106,16 +104,20 @@ class RedisStore:
 
     def payload(self, fit_id: str) -> bytes | None:
         """Give what `create` was given."""
-        with _translated():
-            manifest = cast(bytes | None, self._read("HGET", self._keys.record(fit_id), "payload"))
-        return None if manifest is None else self._download(fit_id, orjson.loads(manifest))
+        with translated():
+            manifest = cast(bytes | None, read(self._redis, "HGET", self._keys.record(fit_id), "payload"))
+        return (
+            None
+            if manifest is None
+            else self._segments.download(self._keys.blob(fit_id), orjson.loads(manifest))
+        )
 
     def artifact(self, fit_id: str, name: str) -> bytes | None:
         """Give a published artifact by its name."""
-        with _translated():
-            manifests = cast(bytes | None, self._read("HGET", self._keys.record(fit_id), "artifacts"))
+        with translated():
+            manifests = cast(bytes | None, read(self._redis, "HGET", self._keys.record(fit_id), "artifacts"))
         manifest = orjson.loads(manifests or b"{}").get(name)
-        return None if manifest is None else self._download(fit_id, manifest)
+        return None if manifest is None else self._segments.download(self._keys.blob(fit_id), manifest)
 
     def list(
         self, tenant: str, *, limit: int = 20, cursor: str | None = None, status: FitStatus | None = None
@@ -126,7 +128,7 @@ class RedisStore:
         found: list_[FitRecord] = []
         while True:
             ceiling = "+inf" if last is None else f"{last[0]:.6f}"
-            with _translated():
+            with translated():
                 rows = cast(
                     list_[Any],
                     self._redis.zrevrangebyscore(
@@ -202,7 +204,7 @@ class RedisStore:
     def events(self, fit_id: str, after: str | None = None) -> tuple[Event, ...]:
         """Give a fit's events in order."""
         start = "-" if after is None else f"({after}"
-        with _translated():
+        with translated():
             entries = cast(list_[Any], self._redis.xrange(self._keys.events(fit_id), start))
         return tuple(event_from_entry(entry_id, fields) for entry_id, fields in entries)
 
@@ -211,8 +213,8 @@ class RedisStore:
         fits = {self._keys.events(fit_id).encode(): fit_id for fit_id in after}
         positions: dict[Any, Any] = {key: after[fit_id] for key, fit_id in fits.items()}
         # A client of its own: the socket must outwait the block.
-        client = _client(self._settings, wait_seconds + self._settings.socket_timeout)
-        with _translated(), client:
+        client = connect(self._settings, wait_seconds + self._settings.socket_timeout)
+        with translated(), client:
             answer = client.xread(positions, block=max(1, int(wait_seconds * 1000)))
         streams = cast(list_[Any], answer.items() if isinstance(answer, dict) else answer or [])
         return {
@@ -222,12 +224,12 @@ class RedisStore:
     def beat(self, worker: WorkerState, ttl: float) -> None:
         """Say that a worker is alive for `ttl` seconds more."""
         keys = [self._keys.workers, self._keys.worker(worker.id)]
-        with _translated():
+        with translated():
             self._scripts["beat"](keys=keys, args=[worker.id, worker_to_json(worker), ttl])
 
     def workers(self) -> tuple[WorkerState, ...]:
         """Give the workers that are alive, by id."""
-        with _translated():
+        with translated():
             ids = cast(list_[bytes], self._redis.zrange(self._keys.workers, 0, -1))
             beats = self._redis.mget([self._keys.worker(worker.decode()) for worker in ids]) if ids else []
         alive = [worker_from_json(beat) for beat in cast(list_[bytes | None], beats) if beat is not None]
@@ -235,12 +237,12 @@ class RedisStore:
 
     def lead(self, worker: str, ttl: float) -> bool:
         """Become or stay the one worker that reconciles."""
-        with _translated():
+        with translated():
             return bool(self._scripts["lead"](keys=[self._keys.leader], args=[worker, int(ttl * 1000)]))
 
     def overdue(self, limit: int = 100) -> tuple[str, ...]:
         """Give ids of fits that nobody takes care of."""
-        with _translated():
+        with translated():
             seconds, microseconds = self._redis.time()
             now = f"{seconds}.{microseconds:06d}"
             fits = self._redis.zrangebyscore(self._keys.due, "-inf", now, start=0, num=limit)
@@ -254,7 +256,7 @@ class RedisStore:
 
     def ping(self) -> None:
         """Return if the store answers."""
-        with _translated():
+        with translated():
             self._redis.ping()
 
     def _run(self, script: str, fit_id: str, tenant: str, *args: str | bytes | float) -> Any:
@@ -268,18 +270,11 @@ class RedisStore:
             keys.tenant_bytes(tenant),
             keys.tombstone(fit_id),
         ]
-        with _translated():
+        with translated():
             return self._scripts[script](keys=names, args=[self._policy, fit_id, keys.blob(fit_id), *args])
 
-    def _read(self, *command: str) -> object:
-        """Run a command that changes nothing, once more if the server had closed the connection."""
-        try:
-            return self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
-        except redis.ConnectionError:
-            return self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
-
     def _get_all(self, fit_ids: "list_[str]") -> Iterator[FitRecord]:
-        with _translated(), self._redis.pipeline(transaction=False) as pipe:
+        with translated(), self._redis.pipeline(transaction=False) as pipe:
             for fit_id in fit_ids:
                 pipe.hgetall(self._keys.record(fit_id))
             hashes = pipe.execute()
@@ -293,7 +288,10 @@ class RedisStore:
         fields: Mapping[str, bytes],
         artifacts: Mapping[str, bytes],
     ) -> bool:
-        manifests = {name: self._upload(claim.fit_id, data) for name, data in artifacts.items()}
+        manifests = {
+            name: self._segments.upload(self._keys.blob(claim.fit_id), data)
+            for name, data in artifacts.items()
+        }
         size = sum(map(len, artifacts.values()))
         named = {**fields, "artifacts": orjson.dumps(manifests)}
         published = self._run(
@@ -301,68 +299,11 @@ class RedisStore:
         )
         if not published:
             for manifest in manifests.values():
-                self._discard(claim.fit_id, manifest)
+                self._segments.discard(self._keys.blob(claim.fit_id), manifest)
         return bool(published)
-
-    def _upload(self, fit_id: str, data: bytes) -> dict[str, Any]:
-        """Write bytes in segments under a new name that nothing refers to yet."""
-        tag = secrets.token_hex(8)
-        size = self._settings.segment_bytes
-        count = -(-len(data) // size)
-        ttl = int(self._settings.upload_ttl * 1000)
-        with _translated():
-            for i in range(count):
-                segment = memoryview(data)[i * size : (i + 1) * size]
-                self._redis.set(f"{self._keys.blob(fit_id)}:{tag}:{i}", segment, px=ttl)
-        return {"tag": tag, "count": count, "bytes": len(data)}
-
-    def _download(self, fit_id: str, manifest: Mapping[str, Any]) -> bytes | None:
-        names = [f"{self._keys.blob(fit_id)}:{manifest['tag']}:{i}" for i in range(manifest["count"])]
-        with _translated():
-            segments = [cast(bytes | None, self._read("GET", name)) for name in names]
-        present = [segment for segment in segments if segment is not None]
-        # Deleted or expired while we read: as if we had come a moment later.
-        return b"".join(present) if len(present) == len(names) else None
-
-    def _discard(self, fit_id: str, manifest: Mapping[str, Any]) -> None:
-        names = [f"{self._keys.blob(fit_id)}:{manifest['tag']}:{i}" for i in range(manifest["count"])]
-        if names:
-            with _translated():
-                self._redis.unlink(*names)
-
-    def _refuse_if_full(self, incoming: int) -> None:
-        with _translated():
-            memory = cast(dict[str, int], self._redis.info("memory"))
-        budget = memory["maxmemory"] * self._settings.memory_fraction
-        if budget and memory["used_memory"] + incoming > budget:
-            raise StoreFull("the store's memory is spent")
 
 
 list_ = list  # `list` is a method of the class above
-
-
-def _client(settings: StoreSettings, timeout: float) -> redis.Redis:
-    return redis.Redis.from_url(
-        settings.redis_url,
-        socket_timeout=timeout,
-        socket_connect_timeout=settings.socket_timeout,
-        # A write that is sent again after a timeout may happen twice.
-        retry=Retry(NoBackoff(), 0),
-    )
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except redis.exceptions.OutOfMemoryError as error:
-        raise StoreFull("the store's memory is spent") from error
-    except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.ReadOnlyError) as error:
-        raise StoreUnavailable("the store does not answer") from error
-    except redis.ResponseError as error:
-        if "OOM" in str(error):
-            raise StoreFull("the store's memory is spent") from error
-        raise
 
 
 def _flat(fields: Mapping[str, str | bytes]) -> list[str | bytes]:
