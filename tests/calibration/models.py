@@ -1,0 +1,72 @@
+"""The models that are calibrated: every structure and every treatment of a prior that the collapsed method has.
+
+They are small, so that a simulation is milliseconds, and their priors let the data say little to very much.
+"""
+
+import numpy as np
+
+from tests.calibration.sbc import Model
+
+_SOURCE = np.random.default_rng(20261123)
+_ROWS, _LEVELS = 48, 8
+_WEIGHT = _SOURCE.uniform(0.3, 3.0, _ROWS)
+
+COLUMNS = {
+    "x": _SOURCE.normal(1.0, 1.0, _ROWS),
+    "w": _SOURCE.normal(-0.5, 2.0, _ROWS),
+    "g": [f"g{i % _LEVELS}" for i in range(_ROWS)],
+    "h": [f"h{i}" for i in _SOURCE.integers(0, 5, _ROWS)],
+    "part": [f"p{i // _LEVELS % 3}" for i in range(_ROWS)],
+    "off": _SOURCE.normal(0.0, 2.0, _ROWS),
+    "wt": _WEIGHT * _ROWS / _WEIGHT.sum(),
+    "err": _SOURCE.uniform(0.3, 1.5, _ROWS),
+}
+
+POPULATION = {"Intercept": "normal(1, 2)", "b": "normal(0.5, 1)"}
+SIGMA = {"sigma": "gamma(4, 4)"}
+SD = {"sd": "normal(0, 1)"}
+GAUSSIAN = POPULATION | SD | SIGMA
+
+
+def _without(priors: dict[str, str], name: str) -> dict[str, str]:
+    return {key: value for key, value in priors.items() if key != name}
+
+
+COLLAPSED = {
+    "intercepts": Model("y ~ x + (1 | g)", GAUSSIAN, COLUMNS),
+    "slopes, lkj(1)": Model("y ~ x + (1 + x | g)", GAUSSIAN | {"cor": "lkj(1)"}, COLUMNS),
+    "slopes, lkj(2)": Model("y ~ x + (1 + x | g)", GAUSSIAN | {"cor": "lkj(2)"}, COLUMNS),
+    "independent slopes": Model("y ~ x + (1 + x || g)", GAUSSIAN, COLUMNS),
+    "crossed": Model("y ~ x + (1 | g) + (1 | h)", GAUSSIAN, COLUMNS),
+    "crossed slopes": Model("y ~ x + (1 + x | h) + (1 | g)", GAUSSIAN | {"cor": "lkj(1.5)"}, COLUMNS),
+    "nested": Model("y ~ x + (1 | g / part)", GAUSSIAN, COLUMNS),
+    "three coefficients": Model("y ~ x + w + (1 + x + w | g)", GAUSSIAN | {"cor": "lkj(1)"}, COLUMNS),
+    "default-like": Model(
+        "y ~ x + (1 + x | g)",
+        {
+            "Intercept": "student_t(3, 1, 2.5)",
+            "b": "normal(0, 1)",
+            "sd": "student_t(3, 0, 2.5)",
+            "sigma": "student_t(3, 0, 2.5)",
+            "cor": "lkj(1)",
+        },
+        COLUMNS,
+    ),
+    "student_t and cauchy coefficients": Model(
+        "y ~ x + w + (1 | g)", GAUSSIAN | {"b x": "student_t(4, 0.5, 1)", "b w": "cauchy(0, 0.5)"}, COLUMNS
+    ),
+    "uniform sds": Model(
+        "y ~ x + (1 + x | g)",
+        POPULATION | {"sd": "uniform(0, 3)", "sigma": "uniform(0, 3)", "cor": "lkj(2)"},
+        COLUMNS,
+    ),
+    "weights and offset": Model("y | weights(wt) ~ x + offset(off) + (1 + x | g)", GAUSSIAN, COLUMNS),
+    "known errors": Model("y | se(err) ~ x + (1 | g)", _without(GAUSSIAN, "sigma"), COLUMNS),
+    "a kept coefficient": Model("y ~ x + w + (1 | g)", GAUSSIAN | {"b x": "laplace(0.5, 1)"}, COLUMNS),
+    "raw intercept": Model("y ~ x + (1 | g)", GAUSSIAN, COLUMNS, center=False),
+    "little variance expected": Model(
+        "y ~ 1 + (1 | g)",
+        {"Intercept": "normal(1, 2)", "sd": "exponential(4)", "sigma": "lognormal(0, 0.5)"},
+        COLUMNS,
+    ),
+}

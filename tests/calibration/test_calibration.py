@@ -1,0 +1,45 @@
+"""Every method is calibrated over its priors: a share of it always, all of it in `make slow`."""
+
+from dataclasses import replace
+
+import pytest
+
+from model.design import Design
+from model.posterior import Posterior
+from model.spec import FitPlan
+from tests.calibration.campaigns import CAMPAIGNS
+from tests.calibration.methods import by_collapsing
+from tests.calibration.models import COLLAPSED
+from tests.calibration.sbc import calibrate
+
+LUCK = 1e-4
+"""The smallest p-value of some 150 that is still taken for luck."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [(method, name) for method, campaign in CAMPAIGNS.items() for name in campaign.models],
+)
+def test_ranks_are_uniform(method: str, name: str) -> None:
+    p_values = CAMPAIGNS[method].run(method, name).p_values()
+    assert {quantity: p for quantity, p in p_values.items() if p < LUCK} == {}
+
+
+@pytest.mark.parametrize("name", ["slopes, lkj(2)", "nested"])
+def test_a_share_of_the_ranks_is_uniform(name: str) -> None:
+    p_values = calibrate(COLLAPSED[name], by_collapsing, simulations=60, seed=1).p_values(bins=5)
+    assert {quantity: p for quantity, p in p_values.items() if p < LUCK} == {}
+
+
+def test_another_prior_than_the_one_simulated_from_is_found() -> None:
+    model = COLLAPSED["intercepts"]
+
+    other = replace(model, priors={**model.priors, "sd": "exponential(8)"}).plan("collapsed", seed=1).priors
+
+    def with_another_prior(plan: FitPlan, design: Design) -> Posterior:
+        return by_collapsing(replace(plan, priors=other), design)
+
+    p_values = calibrate(model, with_another_prior, simulations=60, seed=1).p_values(bins=5)
+    assert p_values["sd[g][Intercept]"] < LUCK < p_values["sigma"]
