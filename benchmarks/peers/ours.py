@@ -1,0 +1,53 @@
+"""Our own side of a comparison: from arrays to a summary in this process, through what the worker runs."""
+
+import time
+from dataclasses import dataclass, field
+
+from benchmarks.peers.process import Columns
+from model.priors import PriorStatement
+from model.spec import FitSpec, SamplerSettings, prepare
+from model.table import Table
+from worker.fitting import FitResult, fit
+
+
+@dataclass(slots=True)
+class Ours:
+    """One model of one data set, fitted 4 x 1000 draws at a time, each time with another seed."""
+
+    formula: str
+    columns: Columns
+    priors: tuple[PriorStatement, ...] = ()
+    results: list[FitResult] = field(default_factory=list)
+
+    def __call__(self) -> float:
+        """Fit once and keep the result; seconds from the arrays to the summary."""
+        sampler = SamplerSettings(method="collapsed", seed=len(self.results))
+        start = time.perf_counter()
+        plan = prepare(
+            FitSpec(self.formula, Table.from_columns(self.columns), priors=self.priors, sampler=sampler)
+        )
+        result = fit(plan, Unheard())
+        seconds = time.perf_counter() - start
+        if result.method != "collapsed":
+            raise RuntimeError(f"this benchmark is of the collapsed method, but: {result.method_reason}")
+        self.results.append(result)
+        return seconds
+
+    def phases(self) -> str:
+        """Milliseconds of each phase of the last fit; what `fit` does not time is the check of the request."""
+        return ", ".join(f"{name} {1e3 * value:.1f}" for name, value in self.results[-1].timing.items())
+
+    def least_ess(self) -> list[float]:
+        """The smallest bulk ESS of each fit."""
+        return [float(result.summary["diagnostics"]["ess_bulk_min"]) for result in self.results]
+
+
+class Unheard:
+    """The monitor of a fit that nobody waits for."""
+
+    def report(self, phase: str, fraction: float | None = None, draws: int = 0, divergences: int = 0) -> None:
+        """Nobody listens."""
+
+    def cancelled(self) -> bool:
+        """Nobody stops it."""
+        return False
