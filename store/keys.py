@@ -37,6 +37,18 @@ class Keys:
         """Bytes by fit, and their sum in the field `total`."""
         return f"{self.prefix}:tenant:{tenant}:bytes"
 
+    def dataset(self, dataset_id: str) -> str:
+        """The hash of a data set."""
+        return f"{self.prefix}:{{{dataset_id}}}:dataset"
+
+    def tenant_datasets(self, tenant: str) -> str:
+        """The tenant's data sets by time of upload."""
+        return f"{self.prefix}:tenant:{tenant}:datasets"
+
+    def tenant_dataset_bytes(self, tenant: str) -> str:
+        """Bytes by data set, and their sum in the field `total`."""
+        return f"{self.prefix}:tenant:{tenant}:dataset_bytes"
+
     @property
     def due(self) -> str:
         """Queued and running fits by the time from which something is wrong with them."""

@@ -27,6 +27,7 @@ class StoreSettings(BaseSettings):
     result_ttl: float = 7 * DAY
     unsuccessful_ttl: float = 1 * DAY
     tombstone_ttl: float = 1 * DAY
+    dataset_ttl: float = 7 * DAY  # since the last upload of the same content
     # Segments that no record names yet; must outlast the slowest upload.
     upload_ttl: float = 600.0
 
@@ -36,6 +37,7 @@ class StoreSettings(BaseSettings):
         default=0.75, gt=0, le=1
     )  # of the server's maxmemory; the rest is for results
     tenant_bytes: int = 1024 * MEBIBYTE
+    dataset_bytes: int = 1024 * MEBIBYTE  # of a tenant's data sets
     max_active: int = 10_000
     max_events: int = 1000
     event_interval: float = 0.5
