@@ -3,6 +3,7 @@
 import uvicorn
 
 from service.app import create_app
+from service.keys import InvalidKeys, KeyRing, refusal_to_listen
 from service.logs import configure
 from service.settings import ServiceSettings
 
@@ -10,9 +11,15 @@ from service.settings import ServiceSettings
 def main() -> None:
     """Serve until a signal says to stop."""
     settings = ServiceSettings()
+    try:
+        keys = KeyRing.of(settings)
+    except (InvalidKeys, OSError) as error:
+        raise SystemExit(f"The keys cannot be read: {error}") from None
+    if refusal := refusal_to_listen(settings, keys):
+        raise SystemExit(refusal)
     configure(settings.log_level)
     uvicorn.run(
-        create_app(settings),
+        create_app(settings, keys=keys),
         host=settings.host,
         port=settings.port,
         log_config=None,

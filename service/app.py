@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from service import VERSION, estimates, events, fits, formulas, health, predictions, problems
 from service.deps import Enqueue, Services, only_known_parameters
 from service.draining import told_of_signals
+from service.keys import KeyRing
 from service.middleware import HeadAsGet, LastResort, RequestLog
 from service.negotiation import accepts_json
 from service.openapi import describe
@@ -39,6 +40,7 @@ def create_app(
     store: Store | None = None,
     enqueue: Enqueue | None = None,
     replies: Replies | None = None,
+    keys: KeyRing | None = None,
 ) -> FastAPI:
     """Make the application; what is not given comes from the environment."""
     settings = settings or ServiceSettings()
@@ -46,7 +48,8 @@ def create_app(
     replies = replies or RedisReplies(StoreSettings())
     enqueue = enqueue or Jobs(StoreSettings()).enqueue
     posteriors = Posteriors(store, settings.posterior_cache_bytes)
-    services = Services(settings, store, enqueue, posteriors, Watch(store), replies)
+    keys = keys or KeyRing.of(settings)
+    services = Services(settings, store, enqueue, posteriors, Watch(store), replies, keys)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

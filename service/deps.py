@@ -1,4 +1,4 @@
-"""What a route may ask for: the services of the process, the tenant, and a query without surprises.
+"""What a route may ask for: the services of the process, the tenant that a key stands for, a sound query.
 
 `create_app` wires the services; nothing here connects to anything.
 """
@@ -13,7 +13,9 @@ from fastapi.dependencies.utils import request_params_to_args
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
+from service.keys import NOBODY_IN_PARTICULAR, KeyRing, Scope
 from service.posteriors import Posteriors
+from service.problems import Refusal
 from service.settings import ServiceSettings
 from service.watching import Watch
 from store.base import Store
@@ -33,6 +35,7 @@ class Services:
     posteriors: Posteriors
     watch: Watch
     replies: Replies
+    keys: KeyRing
     # Large bodies become many times their size while they are read, so few are read at a time.
     heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     draining: bool = False
@@ -48,13 +51,52 @@ def services(request: Request) -> Services:
     return found
 
 
-def tenant() -> str:
-    """Name the tenant whose fits this request may see: there is one while there are no keys."""
-    return "default"
-
-
 Here = Annotated[Services, Depends(services)]
+
+
+def tenant(request: Request, here: Here) -> str:
+    """Name the tenant whose fits this request may see; GET needs the scope read, all else write."""
+    return admit(request, here, Scope.READ if request.method == "GET" else Scope.WRITE)
+
+
+def reader(request: Request, here: Here) -> str:
+    """Name the tenant of a request that changes nothing, though it is a POST for the sake of its body."""
+    return admit(request, here, Scope.READ)
+
+
+def administrator(request: Request, here: Here) -> str:
+    """Name the tenant of a request that sees what belongs to all."""
+    return admit(request, here, Scope.ADMIN)
+
+
+def admit(request: Request, here: Services, needed: Scope) -> str:
+    """Give the tenant of a request's key, or the only tenant if there are no keys.
+
+    Raises Refusal: there is no key, it is none of ours, or its scope is too small (RFC 6750, section 3).
+    """
+    if not here.keys.keys:
+        return NOBODY_IN_PARTICULAR
+    given = request.headers.getlist("authorization")
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Refusal("key-required", headers={"WWW-Authenticate": 'Bearer realm="ranef"'})
+    key = here.keys.find(token.strip())
+    if key is None:
+        challenge = 'Bearer realm="ranef", error="invalid_token"'
+        raise Refusal("key-unknown", headers={"WWW-Authenticate": challenge})
+    if not key.scope.includes(needed):
+        challenge = f'Bearer realm="ranef", error="insufficient_scope", scope="{needed}"'
+        raise Refusal(
+            "scope-insufficient",
+            f"This needs a key of the scope {needed}; yours has {key.scope}.",
+            headers={"WWW-Authenticate": challenge},
+        )
+    return key.tenant
+
+
 Tenant = Annotated[str, Depends(tenant)]
+Reader = Annotated[str, Depends(reader)]
+Administrator = Annotated[str, Depends(administrator)]
 
 
 def only_known_parameters(request: Request) -> None:

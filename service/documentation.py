@@ -15,6 +15,7 @@ from service.problems import MEDIA_TYPE
 Responses = dict[int | str, dict[str, Any]]
 
 _EVERY_OPERATION = ("not-acceptable", "invalid-parameter", "internal-error")
+_WITH_A_KEY = ("key-required", "key-unknown", "scope-insufficient")
 _EVERY_BODY = (
     "invalid-request",
     "invalid-json",
@@ -69,8 +70,12 @@ def answers(
     body: bool = False,
     conditional: bool = False,
     stream: str | None = None,
+    keyless: bool = False,
 ) -> Responses:
-    """Document the answers of an operation: its successes, and problems by their codes."""
+    """Document the answers of an operation: its successes, and problems by their codes.
+
+    `keyless` is an operation that needs no key where others do.
+    """
     responses: Responses = {}
     for status, description, model in successes:
         responses[status] = {
@@ -87,7 +92,7 @@ def answers(
             "headers": {"ETag": _HEADERS["ETag"]},
         }
     by_status = defaultdict(list)
-    for code in dict.fromkeys((*problems, *_EVERY_OPERATION, *(_EVERY_BODY if body else ()))):
+    for code in dict.fromkeys(_all(problems, body, keyless)):
         by_status[PROBLEM_TYPES[code].status].append(code)
     for status, codes in sorted(by_status.items()):
         responses[status] = {
@@ -100,6 +105,15 @@ def answers(
             },
         }
     return responses
+
+
+def _all(problems: Iterable[str], body: bool, keyless: bool) -> tuple[str, ...]:
+    return (
+        *problems,
+        *_EVERY_OPERATION,
+        *(_EVERY_BODY if body else ()),
+        *(() if keyless else _WITH_A_KEY),
+    )
 
 
 def json_request(model: type[BaseModel]) -> dict[str, Any]:

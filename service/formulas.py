@@ -10,7 +10,7 @@ from model.spec import FitPlan
 from service.answers import FormulaCheck
 from service.bodies import JsonBody, work_on
 from service.caching import fresh
-from service.deps import Here, Tenant
+from service.deps import Here, Reader
 from service.documentation import answers, json_request
 from service.reading import read_check
 from service.schemas import ModelRequest
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1/formulas", tags=["formulas"])
     openapi_extra=json_request(ModelRequest),
     responses=answers((200, "What the fit would be.", FormulaCheck), body=True),
 )
-async def check_formula(here: Here, tenant: Tenant, body: JsonBody) -> Response:
+async def check_formula(here: Here, tenant: Reader, body: JsonBody) -> Response:
     """Check a model as a fit would be checked; without data only the formula is read."""
 
     def answer() -> Response:

@@ -15,7 +15,12 @@ from service.problems import Refusal
 router = APIRouter(tags=["service"])
 
 
-@router.get("/livez", operation_id="getLiveness", summary="Alive?", responses=answers((200, "It is.", Alive)))
+@router.get(
+    "/livez",
+    operation_id="getLiveness",
+    summary="Alive?",
+    responses=answers((200, "It is.", Alive), keyless=True),
+)
 async def get_liveness() -> Response:
     """Tell that the process runs; the store is not asked."""
     return fresh({"status": "alive"})
@@ -25,7 +30,7 @@ async def get_liveness() -> Response:
     "/readyz",
     operation_id="getReadiness",
     summary="Ready?",
-    responses=answers((200, "It is.", Ready), problems=("not-ready", "store-unavailable")),
+    responses=answers((200, "It is.", Ready), problems=("not-ready", "store-unavailable"), keyless=True),
 )
 def get_readiness(
     here: Here,
@@ -47,7 +52,7 @@ def get_readiness(
     "/v1/limits",
     operation_id="getLimits",
     summary="Limits",
-    responses=answers((200, "Every cap, by name.", LimitList)),
+    responses=answers((200, "Every cap, by name.", LimitList), keyless=True),
 )
 async def get_limits(here: Here) -> Response:
     """State what one request may ask for at most."""
@@ -58,7 +63,7 @@ async def get_limits(here: Here) -> Response:
     "/problems/{code}",
     operation_id="getProblemType",
     summary="What a problem means",
-    responses=answers((200, "The meaning.", ProblemPage), problems=("not-found",)),
+    responses=answers((200, "The meaning.", ProblemPage), problems=("not-found",), keyless=True),
 )
 async def get_problem_type(code: str) -> Response:
     """Explain a type of problem: this is where the `type` of a problem document leads."""

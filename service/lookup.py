@@ -17,19 +17,19 @@ _FIT_ID = re.compile(r"fit_[a-z2-7]{26}")
 def find(here: Services, tenant: str, fit_id: str) -> FitRecord:
     """Give the tenant's fit; while the store is away, a record that is kept here will do.
 
-    Another tenant's fit is not there.
+    Another tenant's fit is not there: it is looked for by the same calls, and answered in the same words and time.
     """
     if not _FIT_ID.fullmatch(fit_id):
         raise Refusal("fit-not-found")
     try:
-        record = here.store.get(fit_id)
+        record = here.store.get(fit_id, tenant)
     except StoreUnavailable:
-        record = here.posteriors.record(fit_id)
+        record = here.posteriors.record(fit_id, tenant)
         if record is None:
             raise
     if record is None:
-        here.posteriors.forget(fit_id)
-    if record is None or record.tenant != tenant:
+        if here.posteriors.record(fit_id, tenant) is not None:
+            here.posteriors.forget(fit_id)
         raise Refusal("fit-gone" if here.store.gone(fit_id, tenant) else "fit-not-found")
     return record
 

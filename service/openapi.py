@@ -57,13 +57,22 @@ def _document(app: FastAPI) -> dict[str, Any]:
         servers=[{"url": "/"}],
         routes=app.routes,
     )
-    document["security"] = []
+    document["components"]["securitySchemes"] = {
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A key of the scope read, write or admin; a service without keys needs none.",
+        }
+    }
+    document["security"] = [{"key": []}, {}]
     _, definitions = models_json_schema(
         [(model, "validation") for model in (FitRequest, ModelRequest, PredictionRequest, Problem)],
         ref_template="#/components/schemas/{model}",
     )
     for path in document["paths"].values():
         for operation in path.values():
+            if "401" not in operation["responses"]:
+                operation["security"] = []
             for parameter in operation.get("parameters", []):
                 parameter["schema"] = _not_null(parameter["schema"])
     schemas = document["components"]["schemas"]

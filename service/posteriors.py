@@ -50,11 +50,11 @@ class Posteriors:
         found: dict[str, Any] | None = self._get(record, "summary")
         return found
 
-    def record(self, fit_id: str) -> FitRecord | None:
-        """Give the record of a fit of which anything is kept."""
+    def record(self, fit_id: str, tenant: str) -> FitRecord | None:
+        """Give the record of a tenant's fit of which anything is kept."""
         with self._lock:
             kept = (self._entries.get((fit_id, name)) for name in _ARTIFACTS)
-            return next((entry.record for entry in kept if entry), None)
+            return next((entry.record for entry in kept if entry and entry.record.tenant == tenant), None)
 
     def forget(self, fit_id: str) -> None:
         """Drop all of a fit that is no more."""

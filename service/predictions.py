@@ -7,7 +7,7 @@ from model.predict import predict
 from service.answers import Predictions
 from service.bodies import JsonBody, work_on
 from service.caching import fresh
-from service.deps import Here, Tenant
+from service.deps import Here, Reader
 from service.documentation import answers, json_request
 from service.lookup import find_ended, posterior_of
 from service.reading import read_prediction
@@ -34,7 +34,7 @@ router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
         body=True,
     ),
 )
-async def post_predictions(here: Here, tenant: Tenant, fit_id: str, body: JsonBody) -> Response:
+async def post_predictions(here: Here, tenant: Reader, fit_id: str, body: JsonBody) -> Response:
     """Predict the linear predictor, the mean of the response, or new responses; the rows need no response."""
 
     def answer() -> Response:

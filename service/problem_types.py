@@ -29,6 +29,18 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "not-acceptable": ProblemType(
         406, "Not acceptable", "The header Accept rules out every format this resource has."
     ),
+    "key-required": ProblemType(
+        401,
+        "Key required",
+        "The request has no key.",
+        "Send it as `Authorization: Bearer …`.",
+    ),
+    "key-unknown": ProblemType(
+        401, "Key unknown", "The key of the request is not, or no longer, one of ours."
+    ),
+    "scope-insufficient": ProblemType(
+        403, "Scope insufficient", "The key of the request does not allow this."
+    ),
     "body-timeout": ProblemType(408, "Body too slow", "The body of the request did not arrive in time."),
     "body-too-large": ProblemType(
         413, "Body too large", "The body of the request is larger than the service accepts; see /v1/limits."

@@ -3,6 +3,7 @@
 Each is read from the environment: `PORT`, the others with the prefix `RANEF_` (`RANEF_MAX_ROWS`).
 """
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt
@@ -48,6 +49,12 @@ class ServiceSettings(BaseSettings):
     # An address under which `type` of a problem is found; the service itself answers under the default.
     problem_base: str = "/problems"
     cors_origins: tuple[str, ...] = ()
+
+    # Hashes of keys, one a line (or between semicolons): `acme write sha256:…`; `python -m service.keys` makes them.
+    keys: str = Field(default="", repr=False)
+    keys_file: Path | None = None
+    # Without keys: whoever can connect may read, write and delete everything.
+    trust_everyone_on_this_network: bool = False
 
     # A client that dawdles with its body is not waited for longer.
     body_seconds: PositiveFloat = 60.0

@@ -51,8 +51,11 @@ class Store(Protocol):
         """
         ...
 
-    def get(self, fit_id: str) -> FitRecord | None:
-        """Give a fit's record; None if there is none (any more)."""
+    def get(self, fit_id: str, tenant: str | None = None) -> FitRecord | None:
+        """Give a fit's record; None if there is none (any more), or if it is not that tenant's.
+
+        Whose it is is found out where it lies, so that it takes no longer to be refused one that exists.
+        """
         ...
 
     def gone(self, fit_id: str, tenant: str) -> bool:

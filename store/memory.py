@@ -79,11 +79,11 @@ class MemoryStore:
             self._tell(fit, "status")
             return stored, True
 
-    def get(self, fit_id: str) -> FitRecord | None:
-        """Give a fit's record."""
+    def get(self, fit_id: str, tenant: str | None = None) -> FitRecord | None:
+        """Give a fit's record, if it is the tenant's."""
         with self._changed:
             fit = self._find(fit_id)
-            return None if fit is None else fit.record
+            return None if fit is None or tenant not in (None, fit.record.tenant) else fit.record
 
     def gone(self, fit_id: str, tenant: str) -> bool:
         """Tell whether the tenant had this fit."""

@@ -61,6 +61,7 @@ class RedisStore:
         sources |= {name: (SCRIPTS / f"{name}.lua").read_text() for name in _OTHERS}
         # A server without room refuses new fits, but never the small writes by which a fit is looked after.
         sources |= {name: _ALLOW_OOM + source for name, source in sources.items() if name != "create"}
+        self._read_own = (SCRIPTS / "own.lua").read_text()
         self._scripts = {name: self._redis.register_script(source) for name, source in sources.items()}
 
     def create(self, record: FitRecord, payload: bytes) -> tuple[FitRecord, bool]:
@@ -88,10 +89,15 @@ class RedisStore:
         # Somebody may have deleted it in between; then ours is as new as any.
         return (stored or record), outcome == b"created"
 
-    def get(self, fit_id: str) -> FitRecord | None:
-        """Give a fit's record."""
+    def get(self, fit_id: str, tenant: str | None = None) -> FitRecord | None:
+        """Give a fit's record, if it is the tenant's."""
+        key = self._keys.record(fit_id)
         with translated():
-            fields = cast(dict[bytes, bytes], read(self._redis, "HGETALL", self._keys.record(fit_id)))
+            if tenant is None:
+                fields = cast(dict[bytes, bytes], read(self._redis, "HGETALL", key))
+            else:
+                flat = iter(cast(list_[bytes], read(self._redis, "EVAL", self._read_own, "1", key, tenant)))
+                fields = dict(zip(flat, flat, strict=True))
         return record_from_fields(fields) if fields else None
 
     def gone(self, fit_id: str, tenant: str) -> bool:

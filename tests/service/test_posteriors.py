@@ -46,21 +46,21 @@ def test_the_least_recently_used_goes_first(store: MemoryStore, records: list[Fi
     posteriors = Posteriors(store, 2 * size(store, first) + 1000)
     for record in (first, second, first, third):
         posteriors.posterior(record)
-    kept = [posteriors.record(record.id) is not None for record in records]
+    kept = [posteriors.record(record.id, record.tenant) is not None for record in records]
     assert kept == [True, False, True]
 
 
 def test_what_is_too_large_is_given_but_not_kept(store: MemoryStore, records: list[FitRecord]) -> None:
     posteriors = Posteriors(store, 10)
     assert posteriors.posterior(records[0]) is not None
-    assert posteriors.record(records[0].id) is None
+    assert posteriors.record(records[0].id, records[0].tenant) is None
 
 
 def test_a_fit_that_is_forgotten_is_read_again(store: MemoryStore, records: list[FitRecord]) -> None:
     posteriors = Posteriors(store, 1 << 30)
     before = posteriors.posterior(records[0])
     posteriors.forget(records[0].id)
-    assert posteriors.record(records[0].id) is None
+    assert posteriors.record(records[0].id, records[0].tenant) is None
     assert posteriors.posterior(records[0]) is not before
 
 

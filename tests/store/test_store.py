@@ -31,6 +31,13 @@ def test_a_created_fit_is_queued_and_keeps_what_it_was_given(store: Store) -> No
     assert store.payload("fit_a") == b"data"
 
 
+def test_a_fit_is_its_tenant_s_alone(store: Store) -> None:
+    stored, _ = store.create(record(), b"data")
+    assert store.get("fit_a", "acme") == stored
+    assert store.get("fit_a", "globex") is None
+    assert store.get("fit_x", "acme") is None
+
+
 def test_creating_twice_finds_the_first(store: Store) -> None:
     first, _ = store.create(record(), b"data")
     second, created = store.create(replace(record(), rows=99), b"other")
