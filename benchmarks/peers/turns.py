@@ -39,9 +39,9 @@ def take_turns(tasks: Mapping[str, Task], turns: int, *, rehearsals: int = 1) ->
 
 
 def report(turns: Turns, base: str) -> None:
-    """Print every task's seconds, and its time for a second of `base`: median (min to max)."""
+    """Print every task's seconds, and how many times those of `base` they are: median (min to max)."""
     for name, seconds in turns.seconds.items():
-        print(f"  {name:<34} {spread(seconds)} s   {spread(turns.ratio(name, base))} x {base}")
+        print(f"  {name:<34} {spread(seconds)} s   {spread(turns.ratio(name, base))} times {base}")
 
 
 def spread(values: NDArray[np.float64]) -> str:
