@@ -22,6 +22,12 @@ COLUMNS = {
     "err": _SOURCE.uniform(0.3, 1.5, _ROWS),
 }
 
+WIDE = {
+    "x": _SOURCE.normal(1.0, 1.0, 160),
+    "many": [f"m{i}" for i in _SOURCE.integers(0, 30, 160)],
+    "more": [f"n{i % 40}" for i in range(160)],
+}
+
 POPULATION = {"Intercept": "normal(1, 2)", "b": "normal(0.5, 1)"}
 SIGMA = {"sigma": "gamma(4, 4)"}
 SD = {"sd": "normal(0, 1)"}
@@ -39,6 +45,7 @@ COLLAPSED = {
     "independent slopes": Model("y ~ x + (1 + x || g)", GAUSSIAN, COLUMNS),
     "crossed": Model("y ~ x + (1 | g) + (1 | h)", GAUSSIAN, COLUMNS),
     "crossed slopes": Model("y ~ x + (1 + x | h) + (1 | g)", GAUSSIAN | {"cor": "lkj(1.5)"}, COLUMNS),
+    "crossed, many levels of both": Model("y ~ x + (1 | many) + (1 | more)", GAUSSIAN, WIDE),
     "nested": Model("y ~ x + (1 | g / part)", GAUSSIAN, COLUMNS),
     "three coefficients": Model("y ~ x + w + (1 + x + w | g)", GAUSSIAN | {"cor": "lkj(1)"}, COLUMNS),
     "default-like": Model(

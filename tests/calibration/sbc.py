@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from model.column import read_column
 from model.design import Design, FactorDesign, Float
-from model.diagnostics import PARETO_K_LIMIT
 from model.distributions import Distribution, Kind
 from model.family import Family
 from model.posterior import Posterior
@@ -22,10 +22,12 @@ from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
 from model.streams import stream
 from model.summary import pairs, scalars
 from model.table import Table
-from worker.samplers.independence import MIN_ACCEPTANCE
+from tests.worker.silent import Silent
+from worker.fitting import FitResult, fit
+from worker.monitor import Monitor
 
-Sample = Callable[[FitPlan, Design], Posterior]
-"""A method: the posterior of a plan whose design has another response than the plan's own table."""
+Fit = Callable[[FitPlan, Monitor], FitResult]
+"""What is calibrated: `worker.fitting.fit`, or something that is to be found wrong."""
 
 RANKED = 99
 """Draws that the truth is ranked among; so there are 100 ranks, which bins of equal size divide."""
@@ -67,10 +69,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Ranks (simulation,) of every quantity, each in 0..99; `untrusted` counts fits that failed their self-check."""
+    """Ranks (simulation,) of every quantity, each in 0..99; `fallbacks` counts fits that another method had to do."""
 
     by_quantity: Mapping[str, np.ndarray[Any, np.dtype[np.int64]]]
-    untrusted: int
+    fallbacks: int
 
     def p_values(self, bins: int = 20) -> dict[str, float]:
         """Of each quantity, the chi-square test that its ranks are uniform."""
@@ -92,28 +94,29 @@ class Truth:
     parameters: Mapping[str, float]
 
 
-def calibrate(model: Model, sample: Sample, simulations: int, seed: int, method: str = "collapsed") -> Ranks:
-    """Simulate and fit; rank every scalar parameter, two deviations of each factor, and the log likelihood."""
+def calibrate(model: Model, method: str, simulations: int, seed: int, fit: Fit = fit) -> Ranks:
+    """Simulate and fit; rank every scalar parameter, two deviations of each factor, and the sum of squares."""
     plan = model.plan(method, seed)
     design = plan.design()
     ranks: dict[str, list[int]] = {}
-    untrusted = 0
+    fallbacks = 0
     for number in range(simulations):
         source = stream(seed, "simulation", number)
         truth = draw_truth(plan, design, source)
         data = replace(design, y=_response(plan.family, truth, design, source))
-        posterior = sample(replace(plan, seed=int(source.integers(2**53))), data)
-        untrusted += _fails_self_check(posterior)
+        posterior = fit(_with_response(plan, data, int(source.integers(2**53))), Silent()).posterior
+        fallbacks += posterior.method != plan.method
         for name, (true, draws) in _quantities(truth, posterior, data).items():
             thinned = draws[:, :: max(1, draws.size // (RANKED + 1))].ravel()[:RANKED]
             ranks.setdefault(name, []).append(int(np.sum(thinned < true)))
-    return Ranks({name: np.array(values) for name, values in ranks.items()}, untrusted)
+    return Ranks({name: np.array(values) for name, values in ranks.items()}, fallbacks)
 
 
-def _fails_self_check(posterior: Posterior) -> bool:
-    """Whether the service would have given these draws up (of a method without such a check: never)."""
-    k, acceptance = posterior.statistics.get("pareto_k"), posterior.statistics.get("acceptance")
-    return (k is not None and k > PARETO_K_LIMIT) or (acceptance is not None and acceptance < MIN_ACCEPTANCE)
+def _with_response(plan: FitPlan, data: Design, seed: int) -> FitPlan:
+    """The same plan with other data: nothing of it depends on the response, for every prior is spelled out."""
+    assert data.y is not None
+    columns = {**plan.table.columns, "y": read_column(data.y)}
+    return replace(plan, table=replace(plan.table, columns=columns), seed=seed)
 
 
 def draw_truth(plan: FitPlan, design: Design, source: np.random.Generator) -> Truth:
