@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from model.design import Design, FactorDesign, Float
 from model.distributions import Distribution, Kind
+from model.priors import ResolvedPrior
 from model.spec import FitPlan
 from model.streams import stream
 from worker.penalized import PenalizedFit, penalized_fit
@@ -55,8 +56,10 @@ def full_problem(plan: FitPlan, design: Design, chains: int) -> FullProblem:
     fitted = penalized_fit(plan.family, rows, (rows.x - means) / scales)
     x = np.zeros((size, columns))
     x[: len(rows.y), :p] = rows.x - (means if plan.center else 0.0)
-    coefficients, to_prior, first = _coefficients(plan, design, fitted, means, scales, columns)
-    parameters, parameters_real = _parameters(plan, fitted)
+    coefficients, to_prior = _coefficients(plan, design, fitted, means, scales, columns)
+    parameters = [_scalar(plan.prior(name), value) for name, value in fitted.parameters.items()]
+    sds = [_sds(plan, design.factors[f], fitted.sds[f]) for f in order]
+    scalars = Scalars.of([*coefficients, *parameters, *(row for of in sds for row in of)])
     factors = tuple(
         FactorShape(tuple(len(block) for block in design.factors[f].blocks), bucket(rows.levels[f]))
         for f in order
@@ -81,38 +84,32 @@ def full_problem(plan: FitPlan, design: Design, chains: int) -> FullProblem:
         "weight": _padded(rows.weight, size),
         "standard_error": _padded(error, size, 1.0),
         "log_base": np.array(rows.log_base),
-        "coefficients": coefficients.as_dict(),
+        "scalars": scalars.as_dict(),
         "to_prior": to_prior,
-        "parameters": parameters.as_dict(),
         "factors": [],
     }
-    center = {"coefficients": first, "parameters_real": parameters_real}
+    guess = [row.location for row in coefficients] + [row.unit for of in (parameters, *sds) for row in of]
+    start = scalars.inverse(np.array(guess))
     count = float(rows.weight.sum())
-    variances = {
-        "coefficients": np.ones(columns),
-        "parameters_real": np.full(len(parameters_real), 1.0 / (1.0 + 0.5 * count)),
-    }
+    spread = [np.full(len(parameters), 1.0 / (1.0 + 0.5 * count))]
+    center, variances = {"coefficients": np.zeros(columns)}, {"coefficients": np.ones(columns)}
     for number, (f, factor_shape) in enumerate(zip(order, factors, strict=True)):
-        factor, k = design.factors[f], factor_shape.coefficients
-        sd, sd_real = _sds(plan, factor, fitted.sds[f])
-        data["factors"].append(
-            {
-                **_conditional(rows, fitted, order[number:], x, factor_shape, _block_order(factor)),
-                "sd": sd.as_dict(),
-                "lkj": _lkj(plan, factor, factor_shape),
-            }
-        )
+        factor, k, levels = design.factors[f], factor_shape.coefficients, factor_shape.levels
+        of = _conditional(rows, fitted, order[number:], x, factor_shape, _block_order(factor))
+        data["factors"].append({**of, "lkj": _lkj(plan, factor, factor_shape)})
         center |= {
-            f"{number}/sd_real": sd_real,
             f"{number}/partial": np.zeros(factor_shape.correlations),
-            f"{number}/white": np.zeros((k, factor_shape.levels)),
+            f"{number}/white": np.zeros((k, levels)),
         }
-        spread = 1.0 / (1.0 + 0.5 * rows.levels[f])
+        doubt = 1.0 / (1.0 + 0.5 * rows.levels[f])
+        spread.append(np.full(k, 4.0 * doubt))
         variances |= {
-            f"{number}/sd_real": np.full(k, 4.0 * spread),
-            f"{number}/partial": np.full(factor_shape.correlations, 2.0 * spread),
-            f"{number}/white": np.ones((k, factor_shape.levels)),
+            f"{number}/partial": np.full(factor_shape.correlations, 2.0 * doubt),
+            f"{number}/white": np.ones((k, levels)),
         }
+    center["real"], variances["real"] = start[columns:], np.concatenate(spread)
+    if np.array_equal(to_prior, np.eye(columns)):
+        center["coefficients"] = start[:columns]
     return FullProblem(shape, data, center, variances, order, plan.seed)
 
 
@@ -127,8 +124,8 @@ def _column_units(design: Design, center: bool) -> tuple[Float, Float]:
 
 def _coefficients(
     plan: FitPlan, design: Design, fitted: PenalizedFit, means: Float, scales: Float, columns: int
-) -> tuple[Scalars, Float, Float]:
-    """Priors of the coefficients, the matrix that takes what is sampled to what they are priors of, and the start.
+) -> tuple[list[Scalar], Float]:
+    """Priors of the coefficients, and the matrix that takes what is sampled to what they are priors of.
 
     Where all are unbounded, about independent standard coefficients are sampled; a bounded one must be sampled by
     itself.
@@ -143,31 +140,22 @@ def _coefficients(
     unbounded = all(row.bounds == (-np.inf, np.inf) for row in priors)
     units = np.ones(p) if unbounded else np.sqrt(np.sum(root**2, axis=1))
     padding = [Scalar(Distribution(Kind.NORMAL, (0.0, 1.0)), (-np.inf, np.inf))] * (columns - p)
-    rows = [Scalar(row.distribution, row.bounds, units[i], location[i]) for i, row in enumerate(priors)]
-    scalars, to_prior = Scalars.of([*rows, *padding]), np.eye(columns)
+    to_prior = np.eye(columns)
     if unbounded:
         to_prior[:p, :p] = root
-        return scalars, to_prior, np.zeros(columns)
-    return scalars, to_prior, scalars.inverse(np.concatenate([location, np.zeros(columns - p)]))
+    rows = [Scalar(row.distribution, row.bounds, units[i], location[i]) for i, row in enumerate(priors)]
+    return [*rows, *padding], to_prior
 
 
-def _sds(plan: FitPlan, factor: FactorDesign, guess: Float) -> tuple[Scalars, Float]:
-    rows = []
+def _sds(plan: FitPlan, factor: FactorDesign, guess: Float) -> list[Scalar]:
     order = _block_order(factor)
-    for i in order:
-        prior = plan.prior("sd", factor.coefficients[i], factor.name)
-        rows.append(Scalar(prior.distribution, prior.bounds, guess[i]))
-    scalars = Scalars.of(rows)
-    return scalars, scalars.inverse(guess[order])
+    priors = [plan.prior("sd", factor.coefficients[i], factor.name) for i in order]
+    return [_scalar(prior, guess[i]) for prior, i in zip(priors, order, strict=True)]
 
 
-def _parameters(plan: FitPlan, fitted: PenalizedFit) -> tuple[Scalars, Float]:
-    rows, guess = [], np.array(list(fitted.parameters.values()))
-    for name, value in fitted.parameters.items():
-        prior = plan.prior(name)
-        rows.append(Scalar(prior.distribution, prior.bounds, value))
-    scalars = Scalars.of(rows)
-    return scalars, scalars.inverse(guess)
+def _scalar(prior: ResolvedPrior, guess: float) -> Scalar:
+    """A positive parameter of about this size."""
+    return Scalar(prior.distribution, prior.bounds, guess)
 
 
 def _lkj(plan: FitPlan, factor: FactorDesign, shape: FactorShape) -> Float:

@@ -119,6 +119,13 @@ class FullShape:
     max_tree_depth: int
 
     @property
+    def scalar_ends(self) -> tuple[int, ...]:
+        """Where, among all scalars with a prior, the coefficients end, the family's parameters, and each factor's sds
+        but the last's."""
+        sizes = [self.columns, self.scalars, *(factor.coefficients for factor in self.factors)]
+        return tuple(sum(sizes[: i + 1]) for i in range(len(sizes) - 1))
+
+    @property
     def has_sigma(self) -> bool:
         """Whether the first of the family's own parameters is the scale of the response."""
         return self.scalars > 0 and self.family in ("gaussian", "student")

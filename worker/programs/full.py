@@ -28,16 +28,15 @@ def log_density(shape: FullShape, position: Position, data: Data) -> tuple[Array
     `population` (coef,); for factor f `f/sd` (coef,), `f/root` (coef, coef), `f/u` (level, coef); `parameters`.
     """
     # The sampler walks standardized coefficients; the prior is told of what they mean.
-    population, total = constrain(data["to_prior"] @ position["coefficients"], data["coefficients"])
-    total += data["log_base"] + _resting(position["coefficients"], data["coefficients"])
-    parameters, log_prior = _scalars(position, "parameters", data["parameters"])
-    total += log_prior
+    real = jnp.concatenate([data["to_prior"] @ position["coefficients"], position["real"]])
+    values, log_prior = constrain(real, data["scalars"])
+    total = log_prior + data["log_base"] + _resting(position, data["scalars"])
+    population, parameters, *sds = jnp.split(values, shape.scalar_ends)
     named = {"population": population, "parameters": parameters}
     precision = parameters[0] ** -2.0 if shape.has_sigma else jnp.ones(())
     grouped = jnp.zeros(shape.rows)
-    for number, factor in enumerate(shape.factors):
+    for number, (factor, sd) in enumerate(zip(shape.factors, sds, strict=True)):
         of = data["factors"][number]
-        sd, log_sd = _scalars(position, f"{number}/sd", of["sd"])
         root, log_root = correlation_root(position[f"{number}/partial"], factor.blocks, of["lkj"])
         score = of["score"] - of["projection"] @ population
         if number:
@@ -46,7 +45,7 @@ def log_density(shape: FullShape, position: Position, data: Data) -> tuple[Array
         u, log_white = _deviations(
             factor, sd, root, precision * of["information"], precision * score, position[f"{number}/white"]
         )
-        total += log_sd + log_root + log_white
+        total += log_root + log_white
         grouped += jnp.sum(of["z"] * u[of["index"]], axis=-1)
         named |= {f"{number}/sd": sd, f"{number}/u": u, f"{number}/root": jnp.array(root)}
     eta = data["offset"] + data["x"] @ population + grouped
@@ -80,12 +79,7 @@ def _deviations(
     return jnp.stack(u, axis=-1), -0.5 * sum(jnp.sum(part**2) for part in v) - jnp.sum(log_slope)
 
 
-def _scalars(position: Position, name: str, scalars: dict[str, Array]) -> tuple[Array, Array]:
-    real = position[f"{name}_real"]
-    values, log_prior = constrain(real, scalars)
-    return values, log_prior + _resting(real, scalars)
-
-
-def _resting(real: Array, scalars: dict[str, Array]) -> Array:
+def _resting(position: Position, scalars: dict[str, Array]) -> Array:
     """A standard normal density for what a fixed parameter leaves unused, so that it does not walk away."""
+    real = jnp.concatenate([position["coefficients"], position["real"]])
     return jnp.sum(jnp.where(scalars["transform"] == Transform.FIXED, -0.5 * real**2, 0.0))
