@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 R_HAT_LIMIT = 1.01
 ESS_PER_CHAIN_LIMIT = 100
 PARETO_K_LIMIT = 0.7
+SEPARATION_LIMIT = 3.0
+"""Posterior sd, on the scale of the link, of the effect of one sd of a predictor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def notices(
         *_convergence(estimates, posterior.chains),
         *_sampler(statistics, posterior),
         *_boundary(posterior),
+        *_separation(posterior),
     ]
     return tuple(found)
 
@@ -169,6 +172,25 @@ def _boundary(posterior: "Posterior") -> Iterable[Notice]:
         message = "The data cannot tell these standard deviations from zero."
         advice = "Their priors decide how small they are; a simpler group-level structure may do."
         yield Notice("sd_near_boundary", message, "info", tuple(near), advice)
+
+
+def _separation(posterior: "Posterior") -> Iterable[Notice]:
+    """Coefficients that run away: under flat priors those of separated counts have no finite mode."""
+    if not posterior.family.counts:
+        return
+    spread = posterior.population.std(axis=(0, 1)) * np.sqrt(np.diagonal(posterior.x_covariance))
+    # One sd of the predictor changes the link of the mean by more than its posterior could leave open.
+    far = [
+        f"b[{name}]"
+        for name, value in zip(posterior.encoding.coefficients, spread, strict=True)
+        if value > SEPARATION_LIMIT
+    ]
+    if far:
+        message = (
+            "The data separate the responses perfectly, so nothing keeps these coefficients from infinity."
+        )
+        advice = "Give them a proper prior, for instance normal(0, 2.5)."
+        yield Notice("separation", message, "serious", tuple(far), advice)
 
 
 def _finite(value: Any) -> float | None:
