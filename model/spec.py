@@ -25,8 +25,10 @@ from model.table import Table
 ENGINE = "1"
 """Version of the statistics: a change that alters results makes it another, so no old result answers a new request."""
 
-MAX_DENSE_WIDTH = 200
+MAX_DENSE_WIDTH = 1500
 """Coefficients of all factors but the largest that are integrated out together: the cost grows with the cube."""
+MAX_CELLS = 20_000_000
+"""Pairs of a coefficient of the largest factor with one of the others, whose sums are kept."""
 
 Method = Literal["collapsed", "nuts"]
 
@@ -226,6 +228,8 @@ def choose_method(
             f"all grouping factors but the largest have {width} coefficients together; "
             f"up to {MAX_DENSE_WIDTH} are integrated out"
         )
+    elif width * max((len(f.levels) * len(f.coefficients) for f in design.factors), default=0) > MAX_CELLS:
+        obstacle = "the grouping factors have too many pairs of coefficients to integrate out"
     if wanted == "nuts":
         return "nuts", "asked for"
     if obstacle is None:

@@ -1,7 +1,7 @@
 """A fit by the collapsed method: sums, one compiled density, the independence sampler, and the posterior they
 give."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -36,10 +36,18 @@ class CollapsedPrograms:
 def programs(shape: CollapsedShape, data: program.Data) -> CollapsedPrograms:
     """Find the executables of a shape, or compile them for data of that shape."""
     theta, noise = np.zeros((program.BATCH, shape.dimension)), np.zeros((program.BATCH, shape.carried))
+    evaluate = partial(program.evaluate, shape)
     return CollapsedPrograms(
-        COMPILED.get((shape, "evaluate"), partial(program.evaluate, shape), theta, noise, np.array(1), data),
-        COMPILED.get((shape, "parameters"), partial(program.parameters, shape), theta, data),
+        COMPILED.get((shape, "evaluate"), evaluate, theta, noise, np.array(1), data), _parameters(shape, data)
     )
+
+
+def _parameters(shape: CollapsedShape, data: program.Data) -> Callable[..., Any]:
+    theta = np.zeros((program.BATCH, shape.dimension))
+    executable: Callable[..., Any] = COMPILED.get(
+        (shape, "parameters"), partial(program.parameters, shape), theta, data
+    )
+    return executable
 
 
 def sample(
@@ -82,27 +90,30 @@ def sample(
 
 
 def proposals_per_draw(shape: CollapsedShape) -> int:
-    """How many proposals each draw is worth: more where an evaluation costs a microsecond than where it costs many."""
-    if shape.dense:
-        return 1
+    """How many proposals each draw is worth: more where an evaluation costs a microsecond than where it costs
+    many."""
     size = sum(factor.coefficients**2 * factor.levels for factor in shape.factors) + shape.columns**2
+    if shape.dense:
+        size += shape.dense * (shape.dense + shape.factors[0].width)
     return 4 if size <= _CHEAP else 2 if size <= 8 * _CHEAP else 1
 
 
 def posterior(
     problem: CollapsedProblem,
-    compiled: CollapsedPrograms,
     chains: independence.Chains,
+    dense: Float,
     plan: FitPlan,
     design: Design,
+    statistics: Mapping[str, float | int | None],
 ) -> Posterior:
-    """Read the chains in the user's units."""
+    """Read the chains in the user's units; `dense` (chain, draw, ...) are internal deviations of all factors but the
+    first."""
     shape = problem.shape
-    scalars, roots = _values(problem, compiled, chains.theta)
+    scalars, roots = _values(problem, chains.theta)
     sds = shape.sds
     count = len(problem.integrated)
     kept = scalars[:, :, sds + 1 + shape.mixed :]
-    factors = _factors(problem, plan, scalars[:, :, :sds], roots, chains.carried[:, :, count:])
+    factors = _factors(problem, plan, scalars[:, :, :sds], roots, dense)
     known_error = design.standard_error is not None
     return Posterior(
         encoding=plan.encoding,
@@ -120,6 +131,7 @@ def posterior(
             "divergences": 0,
             "evaluations": chains.evaluations,
             "log_marginal_likelihood": _evidence(problem, chains),
+            **statistics,
         },
     )
 
@@ -171,17 +183,16 @@ def _batch(problem: CollapsedProblem, points: Float) -> Float:
     return theta
 
 
-def _values(
-    problem: CollapsedProblem, compiled: CollapsedPrograms, theta: Float
-) -> tuple[Float, list[Float]]:
+def _values(problem: CollapsedProblem, theta: Float) -> tuple[Float, list[Float]]:
     """Scalars (chain, draw, scalar), and of each factor (chain, draw, coef, coef) the root of its correlation
     matrix."""
     chains, draws, dim = theta.shape
     points = theta.reshape(-1, dim)
+    parameters = _parameters(problem.shape, problem.data)
     parts = []
     for start in range(0, len(points), program.BATCH):
         batch = points[start : start + program.BATCH]
-        scalars, roots = compiled.parameters(_batch(problem, batch), problem.data)
+        scalars, roots = parameters(_batch(problem, batch), problem.data)
         parts.append([np.asarray(array)[: len(batch)] for array in (scalars, *roots)])
     scalars, *roots = (
         np.concatenate(arrays).reshape(chains, draws, *arrays[0].shape[1:])

@@ -18,7 +18,7 @@ from model.priors import PriorStatement
 from model.spec import FitPlan, FitSpec, prepare
 from model.summary import summarize
 from model.table import Table
-from worker import collapsed, nuts
+from worker import collapsed, nuts, wide
 from worker.compiled import COMPILED
 from worker.monitor import Monitor
 from worker.padding import collapsed_problem
@@ -91,14 +91,21 @@ def _sample_collapsed(
         problem = collapsed_problem(plan, design)
     monitor.report("compiling", 0.0)
     with watch.phase("sample"):
-        compiled = collapsed.programs(problem.shape, problem.data)
+        statistics: dict[str, float | int | None] = {}
         try:
-            chains = collapsed.sample(problem, compiled, plan, monitor)
-        except NoMode as error:
+            if problem.wide:
+                drawn = wide.sample(problem, plan, monitor)
+                chains, dense = drawn.chains, drawn.dense
+                statistics = {"surrogate_error": drawn.error, "eliminations": drawn.eliminations}
+            else:
+                compiled = collapsed.programs(problem.shape, problem.data)
+                chains = collapsed.sample(problem, compiled, plan, monitor)
+                dense = chains.carried[:, :, len(problem.integrated) :]
+        except (NoMode, wide.SurrogateFailed) as error:
             return None, str(error)
         if not chains.trustworthy:
             return None, f"Pareto k-hat {chains.pareto_k:.2f}, acceptance {chains.acceptance:.2f}"
-        return collapsed.posterior(problem, compiled, chains, plan, design), ""
+        return collapsed.posterior(problem, chains, dense, plan, design, statistics), ""
 
 
 class _Silent:

@@ -17,6 +17,7 @@ from model.priors import ResolvedPrior
 from model.spec import FitPlan
 from worker.programs.collapsed import lower_triangle
 from worker.programs.hyper import Scalar, Scalars, lkj_constants
+from worker.reduction import Crossed
 from worker.shape import CollapsedShape, GroupShape, bucket, level_bucket
 
 _CONJUGATE = (Kind.FLAT, Kind.NORMAL, Kind.STUDENT_T, Kind.CAUCHY)
@@ -38,12 +39,36 @@ class CollapsedProblem:
     """The factors in the program's order: the one that is eliminated level by level first."""
     integrated: tuple[int, ...]
     """Numbers of X's columns whose coefficients are integrated out, in the program's order; the rest are kept."""
+    order: list[int]
+    """Numbers of X's columns in the program's order, integrated ones first."""
+    places: list[int]
+    """Where the program has those columns and, last, y."""
     carried: np.ndarray
     """Where the program has the coefficients that it draws: of the integrated columns, then of the dense factors."""
+    wide: bool
+    """Whether the other factors are eliminated on the host, and are unknown to the program."""
     proper: bool
     """Whether every prior integrates to one, so that the marginal likelihood means something."""
     log_evidence_offset: float
     """What turns the integral of the program's density into the marginal likelihood of y."""
+
+    def crossed(self) -> Crossed:
+        """The sums of a wide problem, its columns in the program's order."""
+        p = len(self.order)
+        columns = [*self.order, p, *(p + 1 + _dense_columns(self.factors))]
+        rows = _block_order(self.factors[0])
+        a, b = self.moments.a[np.ix_(rows, rows)], self.moments.b[np.ix_(rows, columns)]
+        sums = Moments(a, b, self.moments.s[np.ix_(columns, columns)])
+        return Crossed(sums, p + 1, [len(factor.levels) for factor in self.factors[1:]])
+
+
+MAX_PROGRAM_WIDTH = 64
+"""Coefficients of all factors but the first that a compiled program takes; more are eliminated on the host."""
+
+
+def is_wide(factors: Sequence[FactorDesign]) -> bool:
+    """Whether the factors but the first (of `_in_order`) are eliminated on the host."""
+    return sum(len(factor.levels) * len(factor.coefficients) for factor in factors[1:]) > MAX_PROGRAM_WIDTH
 
 
 def collapsed_problem(plan: FitPlan, design: Design) -> CollapsedProblem:
@@ -63,8 +88,11 @@ def collapsed_problem(plan: FitPlan, design: Design) -> CollapsedProblem:
         mixed=bucket(len(mixed)),
         factors=_group_shapes(factors, moments),
     )
-    carried = np.array([*range(len(integrated)), *(shape.columns + _dense_places(shape, factors))], dtype=int)
-    data = _padded_moments(shape, moments, [*integrated, *kept], len(integrated), factors)
+    order = [*integrated, *kept]
+    places = _places(shape, len(integrated), len(kept))
+    wide = is_wide(factors)
+    dense = np.zeros(0, dtype=int) if wide else shape.columns + _dense_places(shape, factors)
+    data = {} if wide else _padded_moments(shape, moments, order, places, factors)
     data |= _coefficient_data(plan, shape, at, priors, integrated, mixed)
     units = {factor.name: at.scale / scale for factor, scale in zip(design.factors, at.z_scales, strict=True)}
     scalars, start_values = _scalars(plan, design, shape, at, factors, units, priors, kept, mixed)
@@ -93,7 +121,10 @@ def collapsed_problem(plan: FitPlan, design: Design) -> CollapsedProblem:
         moments=moments,
         factors=factors,
         integrated=integrated,
-        carried=carried,
+        order=order,
+        places=places,
+        carried=np.array([*range(len(integrated)), *dense], dtype=int),
+        wide=wide,
         proper=flat == 0,
         log_evidence_offset=standardized.log_scale - 0.5 * standardized.count * float(np.log(2 * np.pi)),
     )
@@ -110,12 +141,20 @@ def _in_order(factors: Sequence[FactorDesign]) -> tuple[FactorDesign, ...]:
 def _group_shapes(factors: Sequence[FactorDesign], moments: Moments) -> tuple[GroupShape, ...]:
     if not factors:
         return ()
+    blocks = [tuple(len(block) for block in factor.blocks) for factor in factors]
+    if is_wide(factors):
+        # What is eliminated on the host has no size that a program need know.
+        return tuple(GroupShape(block, 0) for block in blocks)
     # Alone, a factor counts by its distinct levels. A dense level costs more than one that is eliminated alone, so
     # dense factors are padded less generously.
     first = len(factors[0].levels) if len(factors) > 1 else len(distinct_levels(moments.a)[0])
     sizes = [level_bucket(first), *(bucket(len(factor.levels)) for factor in factors[1:])]
-    blocks = [tuple(len(block) for block in factor.blocks) for factor in factors]
     return tuple(GroupShape(*both) for both in zip(blocks, sizes, strict=True))
+
+
+def _places(shape: CollapsedShape, integrated: int, kept: int) -> list[int]:
+    """Where the program has the columns [integrated, kept, y]."""
+    return [*range(integrated), *range(shape.columns, shape.columns + kept), shape.columns + shape.kept]
 
 
 def _dense_places(shape: CollapsedShape, factors: Sequence[FactorDesign]) -> np.ndarray:
@@ -147,14 +186,13 @@ def _padded_moments(
     shape: CollapsedShape,
     moments: Moments,
     order: list[int],
-    integrated: int,
+    places: list[int],
     factors: Sequence[FactorDesign],
 ) -> dict[str, Any]:
     """Place the columns [integrated, kept, y, dense] where the program has them; everything else stays zero."""
     head = shape.columns + shape.kept + 1
     width, p = head + shape.dense, len(order)
-    kept = range(shape.columns, shape.columns + p - integrated)
-    places = [*range(integrated), *kept, head - 1, *(head + _dense_places(shape, factors))]
+    places = [*places, *(head + _dense_places(shape, factors))]
     columns = [*order, p, *(p + 1 + _dense_columns(factors))]
     s = np.zeros((width, width))
     s[np.ix_(places, places)] = moments.s[np.ix_(columns, columns)]

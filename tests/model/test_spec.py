@@ -91,7 +91,8 @@ def test_groups_of_one_row_each_are_warned_of() -> None:
     assert prepare(spec()).warnings == ()
 
 
-def test_the_method_and_its_reason() -> None:
+def test_the_method_and_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.spec.MAX_DENSE_WIDTH", 200)
     plan = prepare(spec(formula="y ~ x + (1 | g) + (1 | h)"))
     assert plan.method == "collapsed"
     many = columns(rows=900, levels=300) | {"h": [f"h{i % 250}" for i in range(900)]}

@@ -281,7 +281,7 @@ def test_the_log_evidence_of_a_known_model() -> None:
             return False
 
     chains = collapsed.sample(problem, programs, made, Silent())
-    posterior = collapsed.posterior(problem, programs, chains, made, made.design())
+    posterior = collapsed.posterior(problem, chains, chains.carried[:, :, 2:], made, made.design(), {})
 
     def likelihood(sd: float) -> float:
         dense = Dense(made, problem, np.array([sd, 0.8]), [np.eye(1)])

@@ -119,7 +119,10 @@ def sample(
 
     d = len(start)
     mode, curvature = find_mode(log_density, start, walls)
-    proposal = _Proposal(mode, _root(np.asarray(np.linalg.inv(curvature), dtype=np.float64)))
+    try:
+        proposal = _Proposal(mode, _root(np.asarray(np.linalg.inv(curvature), dtype=np.float64)))
+    except np.linalg.LinAlgError as error:
+        raise NoMode("the curvature at the mode cannot be inverted") from error
     size = 1000 if d <= 8 else 2000
     rounds: list[tuple[Float, Float]] = []
     for number in range(ROUNDS):
