@@ -8,7 +8,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from service import VERSION, estimates, events, fits, formulas, health, predictions, problems
+from service import VERSION, datasets, estimates, events, fits, formulas, health, predictions, problems
 from service.deps import Enqueue, Services, only_known_parameters
 from service.draining import told_of_signals
 from service.keys import KeyRing
@@ -16,11 +16,15 @@ from service.middleware import HeadAsGet, LastResort, RequestLog
 from service.negotiation import accepts_json
 from service.openapi import describe
 from service.posteriors import Posteriors
+from service.rates import RateHeaders
 from service.settings import ServiceSettings
 from service.watching import Watch
 from store.base import Store
+from store.datasets import Datasets
 from store.jobs import Jobs
+from store.rates import Rates, RedisRates
 from store.redis import RedisStore
+from store.redis_datasets import RedisDatasets
 from store.replies import RedisReplies, Replies
 from store.settings import StoreSettings
 
@@ -30,6 +34,8 @@ _EXPOSED = [
     "Link",
     "Location",
     "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
     "Retry-After",
     "X-Request-ID",
 ]
@@ -40,16 +46,20 @@ def create_app(
     store: Store | None = None,
     enqueue: Enqueue | None = None,
     replies: Replies | None = None,
+    dataset_store: Datasets | None = None,
     keys: KeyRing | None = None,
+    rates: Rates | None = None,
 ) -> FastAPI:
     """Make the application; what is not given comes from the environment."""
     settings = settings or ServiceSettings()
     store = store or RedisStore(StoreSettings())
     replies = replies or RedisReplies(StoreSettings())
+    dataset_store = dataset_store or RedisDatasets(StoreSettings())
     enqueue = enqueue or Jobs(StoreSettings()).enqueue
     posteriors = Posteriors(store, settings.posterior_cache_bytes)
     keys = keys or KeyRing.of(settings)
-    services = Services(settings, store, enqueue, posteriors, Watch(store), replies, keys)
+    rates = rates or RedisRates(StoreSettings())
+    services = Services(settings, store, enqueue, posteriors, Watch(store), replies, dataset_store, keys, rates)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -79,6 +89,7 @@ def create_app(
                 allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Prefer"],
                 expose_headers=_EXPOSED,
             ),
+            Middleware(RateHeaders, settings=settings),
             Middleware(LastResort),
             Middleware(HeadAsGet),
         ],
@@ -86,7 +97,7 @@ def create_app(
     )
     app.state.services = services
     problems.install(app)
-    for resource in (fits, estimates, predictions, formulas, health):
+    for resource in (datasets, fits, estimates, predictions, formulas, health):
         app.include_router(resource.router, dependencies=[Depends(accepts_json)])
     app.include_router(events.router)
     describe(app)

@@ -4,45 +4,84 @@ No more than the limit is ever kept, neither as it was sent nor unpacked.
 """
 
 import zlib
-from collections.abc import Callable
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
 
 import anyio
+import pyarrow as pa
 from anyio.to_thread import run_sync
 from fastapi import Depends
 from starlette.requests import Request
 
 from service.deps import Here, Services
+from service.media_types import ARROW, CSV, JSON, NDJSON, PARQUET
 from service.problems import Refusal
+from service.settings import Limits
 
 Value = TypeVar("Value")
 
 _GZIP = 31  # zlib's number for a window of 32 KiB within a gzip header
 _LARGE = 1 << 20
+_ENCODINGS = {"identity", "gzip", "zstd"}
 
 
-async def json_body(request: Request, here: Here) -> bytes:
-    """Read the body, and stop as soon as it is known to be too large, too slow or of another kind."""
-    media_type, *parameters = (
-        part.strip().lower() for part in request.headers.get("content-type", "").split(";")
-    )
-    charsets = {name.replace('"', "") for name in parameters if name.startswith("charset=")}
-    if media_type != "application/json" or not charsets <= {"charset=utf-8"}:
-        raise Refusal("unsupported-media-type", headers={"Accept": "application/json"})
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"identity", "gzip"}:
-        raise Refusal("unsupported-media-type", headers={"Accept-Encoding": "gzip, identity"})
-    limit = here.settings.limits.body_bytes
-    body = await _receive(request, limit, here.settings.body_seconds)
-    return body if encoding == "identity" else await run_sync(_unpack, body, limit, limiter=here.heavy)
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body, unpacked, and what it is."""
+
+    media_type: str
+    data: bytes
+
+
+def body_of(*media_types: str) -> Callable[[Request, Services], Coroutine[Any, Any, Body]]:
+    """Make the dependency that reads a body of one of some kinds."""
+
+    async def read(request: Request, here: Here) -> Body:
+        media_type = _media_type(request, media_types)
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in _ENCODINGS:
+            raise Refusal("unsupported-media-type", headers={"Accept-Encoding": "gzip, zstd, identity"})
+        limits = here.settings.limits
+        sent = await _receive(request, limits.body_bytes, here.settings.body_seconds)
+        if encoding == "identity":
+            return Body(media_type, sent)
+        return Body(media_type, await run_sync(_unpack, sent, encoding, limits, limiter=here.heavy))
+
+    return read
+
+
+async def json_body(body: Annotated[Body, Depends(body_of(JSON))]) -> bytes:
+    """Read a body of JSON."""
+    return body.data
 
 
 JsonBody = Annotated[bytes, Depends(json_body)]
+RowsBody = Annotated[Body, Depends(body_of(JSON, CSV, ARROW, PARQUET))]
+ListBody = Annotated[Body, Depends(body_of(JSON, NDJSON))]
 
 
 async def work_on(here: Services, body: bytes, work: Callable[[], Value]) -> Value:
     """Do in a thread what needs the whole body; large ones wait for each other."""
     return await run_sync(work, limiter=here.heavy if len(body) > _LARGE else None)
+
+
+def _media_type(request: Request, accepted: tuple[str, ...]) -> str:
+    media_type, *parameters = (
+        part.strip().lower().replace('"', "") for part in request.headers.get("content-type", "").split(";")
+    )
+    refused = {
+        part
+        for part in parameters
+        if (part.startswith("charset=") and part != "charset=utf-8") or part == "header=absent"
+    }
+    if media_type not in accepted or refused:
+        raise Refusal(
+            "unsupported-media-type",
+            f"The body must be {' or '.join(accepted)}; text is UTF-8.",
+            headers={"Accept": ", ".join(accepted)},
+        )
+    return media_type
 
 
 async def _receive(request: Request, limit: int, seconds: float) -> bytes:
@@ -61,16 +100,37 @@ async def _receive(request: Request, limit: int, seconds: float) -> bytes:
     return bytes(body)
 
 
-def _unpack(body: bytes, limit: int) -> bytes:
+def _unpack(body: bytes, encoding: str, limits: Limits) -> bytes:
+    # What is small may grow as it likes; what is large and grows a thousandfold was made to do harm.
+    limit = min(limits.body_bytes, max(_LARGE, limits.inflation * len(body)))
+    unpacked = _unpack_gzip(body, limit + 1) if encoding == "gzip" else _unpack_zstd(body, limit + 1)
+    if len(unpacked) <= limit:
+        return unpacked
+    if limit == limits.body_bytes:
+        raise _too_large(limit)
+    detail = f"Unpacked the body may be {limits.inflation:,} times as large as it was sent."
+    raise Refusal("body-too-large", detail)
+
+
+def _unpack_gzip(body: bytes, limit: int) -> bytes:
     unpacker = zlib.decompressobj(_GZIP)
     try:
-        unpacked = unpacker.decompress(body, limit + 1)
+        unpacked = unpacker.decompress(body, limit)
     except zlib.error:
         raise Refusal("invalid-gzip") from None
-    if len(unpacked) > limit:
-        raise _too_large(limit)
-    if not unpacker.eof or unpacker.unused_data:
+    if len(unpacked) < limit and (not unpacker.eof or unpacker.unused_data):
         raise Refusal("invalid-gzip")
+    return unpacked
+
+
+def _unpack_zstd(body: bytes, limit: int) -> bytes:
+    if not body:
+        raise Refusal("invalid-zstd")
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(body), "zstd") as stream:
+            unpacked: bytes = stream.read(limit)
+    except OSError:
+        raise Refusal("invalid-zstd") from None
     return unpacked
 
 

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, get_origin
 
 from anyio import CapacityLimiter
 from fastapi import Depends
@@ -16,9 +16,12 @@ from starlette.requests import Request
 from service.keys import NOBODY_IN_PARTICULAR, KeyRing, Scope
 from service.posteriors import Posteriors
 from service.problems import Refusal
+from service.rates import spend
 from service.settings import ServiceSettings
 from service.watching import Watch
 from store.base import Store
+from store.datasets import Datasets
+from store.rates import Rates
 from store.replies import Replies
 
 Enqueue = Callable[[str, str], None]
@@ -35,7 +38,9 @@ class Services:
     posteriors: Posteriors
     watch: Watch
     replies: Replies
+    datasets: Datasets
     keys: KeyRing
+    rates: Rates
     # Large bodies become many times their size while they are read, so few are read at a time.
     heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     draining: bool = False
@@ -56,12 +61,16 @@ Here = Annotated[Services, Depends(services)]
 
 def tenant(request: Request, here: Here) -> str:
     """Name the tenant whose fits this request may see; GET needs the scope read, all else write."""
-    return admit(request, here, Scope.READ if request.method == "GET" else Scope.WRITE)
+    found = admit(request, here, Scope.READ if request.method == "GET" else Scope.WRITE)
+    spend(request, here.rates, here.settings, found)
+    return found
 
 
 def reader(request: Request, here: Here) -> str:
     """Name the tenant of a request that changes nothing, though it is a POST for the sake of its body."""
-    return admit(request, here, Scope.READ)
+    found = admit(request, here, Scope.READ)
+    spend(request, here.rates, here.settings, found)
+    return found
 
 
 def administrator(request: Request, here: Here) -> str:
@@ -110,7 +119,9 @@ def only_known_parameters(request: Request) -> None:
         if name not in known
     ]
     errors += [
-        {"loc": ("query", name), "msg": "given more than once"} for name in known if given.count(name) > 1
+        {"loc": ("query", field.alias), "msg": "given more than once"}
+        for field in fields
+        if given.count(field.alias) > 1 and get_origin(field.field_info.annotation) is not list
     ]
     if errors:
         # What is wrong with the known ones would otherwise be said only the next time.

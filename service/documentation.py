@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from service.media_types import ARROW, CSV, JSON, PARQUET
 from service.problem_types import PROBLEM_TYPES
 from service.problems import MEDIA_TYPE
 
@@ -20,6 +21,7 @@ _EVERY_BODY = (
     "invalid-request",
     "invalid-json",
     "invalid-gzip",
+    "invalid-zstd",
     "body-timeout",
     "body-too-large",
     "unsupported-media-type",
@@ -121,7 +123,16 @@ def json_request(model: type[BaseModel]) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     examples: Any = model.model_config.get("json_schema_extra")
     content: dict[str, Any] = {"schema": schema, "example": examples["examples"][0]}
-    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+    return {"requestBody": {"required": True, "content": {JSON: content}}}
+
+
+def rows_request(model: type[BaseModel], *headers: str) -> dict[str, Any]:
+    """Document a body of rows: JSON as `model` has it, CSV, an Arrow stream or a Parquet file."""
+    described = json_request(model)
+    content = described["requestBody"]["content"]
+    content[CSV] = {"schema": {"type": "string"}, "example": "x,g\n0.5,a\n1.5,b\n"}
+    content |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in (ARROW, PARQUET)}
+    return described | header_parameters(*headers)
 
 
 def _example(code: str) -> dict[str, Any]:

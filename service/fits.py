@@ -10,6 +10,7 @@ from starlette.responses import Response
 from service.answers import Fit, FitList
 from service.bodies import JsonBody, work_on
 from service.caching import fresh, lasting, to_json
+from service.datasets import opener
 from service.deps import Here, Services, Tenant
 from service.documentation import answers, header_parameters, json_request
 from service.idempotency import once
@@ -54,7 +55,7 @@ async def submit_fit(request: Request, here: Here, tenant: Tenant, body: JsonBod
     """
 
     def accept() -> tuple[FitRecord, bool]:
-        return submit(here, tenant, *read_fit(body, here.settings.limits))
+        return submit(here, tenant, *read_fit(body, here.settings.limits, opener(here, tenant)))
 
     async def answer() -> Response:
         record, created = await work_on(here, body, accept)

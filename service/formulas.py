@@ -10,6 +10,7 @@ from model.spec import FitPlan
 from service.answers import FormulaCheck
 from service.bodies import JsonBody, work_on
 from service.caching import fresh
+from service.datasets import opener
 from service.deps import Here, Reader
 from service.documentation import answers, json_request
 from service.reading import read_check
@@ -30,7 +31,7 @@ async def check_formula(here: Here, tenant: Reader, body: JsonBody) -> Response:
     """Check a model as a fit would be checked; without data only the formula is read."""
 
     def answer() -> Response:
-        request, plan = read_check(body, here.settings.limits)
+        request, plan = read_check(body, here.settings.limits, opener(here, tenant))
         outlined = outline(request.formula)
         return fresh(outlined if plan is None else {**outlined, **_describe(plan)})
 

@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from service.answers import Problem
 from service.problem_types import PROBLEM_TYPES
-from service.schemas import FitRequest, ModelRequest, PredictionRequest
+from service.schemas import Data, FitRequest, ModelRequest, PredictionRequest
 
 ROOT = Path(__file__).parent.parent
 OPENAPI_JSON = ROOT / "openapi" / "openapi.json"
@@ -66,7 +66,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     }
     document["security"] = [{"key": []}, {}]
     _, definitions = models_json_schema(
-        [(model, "validation") for model in (FitRequest, ModelRequest, PredictionRequest, Problem)],
+        [(model, "validation") for model in (Data, FitRequest, ModelRequest, PredictionRequest, Problem)],
         ref_template="#/components/schemas/{model}",
     )
     for path in document["paths"].values():

@@ -7,9 +7,11 @@ from model.predict import predict
 from service.answers import Predictions
 from service.bodies import JsonBody, work_on
 from service.caching import fresh
+from service.datasets import opener
 from service.deps import Here, Reader
 from service.documentation import answers, json_request
 from service.lookup import find_ended, posterior_of
+from service.places import in_dataset, moving
 from service.reading import read_prediction
 from service.schemas import PredictionRequest
 
@@ -39,9 +41,10 @@ async def post_predictions(here: Here, tenant: Reader, fit_id: str, body: JsonBo
 
     def answer() -> Response:
         posterior = posterior_of(here, find_ended(here, tenant, fit_id))
-        request, table = read_prediction(body, here.settings.limits, posterior.chains * posterior.draws)
-        return fresh(
-            predict(
+        draws = posterior.chains * posterior.draws
+        request, table = read_prediction(body, here.settings.limits, draws, opener(here, tenant))
+        with moving(None if request.dataset is None else in_dataset):
+            predicted = predict(
                 posterior,
                 table,
                 kind=request.kind,
@@ -51,6 +54,6 @@ async def post_predictions(here: Here, tenant: Reader, fit_id: str, body: JsonBo
                 seed=request.seed,
                 returns=request.returns,
             )
-        )
+        return fresh(predicted)
 
     return await work_on(here, body, answer)

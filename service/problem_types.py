@@ -48,7 +48,8 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "unsupported-media-type": ProblemType(
         415,
         "Unsupported media type",
-        "The body must be application/json, in UTF-8, and not compressed otherwise than by gzip.",
+        "The body is of a kind that this operation does not take, or packed otherwise than by gzip or zstd.",
+        "The header Accept of the answer lists the kinds it takes; text must be UTF-8.",
     ),
     "invalid-json": ProblemType(
         400,
@@ -59,6 +60,17 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "invalid-gzip": ProblemType(
         400, "Invalid gzip", "The body is not one whole gzip file, though Content-Encoding says so."
     ),
+    "invalid-zstd": ProblemType(
+        400, "Invalid zstd", "The body is not whole zstd frames, though Content-Encoding says so."
+    ),
+    "invalid-csv": ProblemType(
+        422,
+        "Invalid CSV",
+        "The body is not CSV in UTF-8 with a header and as many cells in every row.",
+        "Cells with commas, quotes or line breaks stand in quotes, and a quote in a cell is doubled (RFC 4180).",
+    ),
+    "invalid-arrow": ProblemType(422, "Invalid Arrow stream", "The body is not a whole Arrow stream."),
+    "invalid-parquet": ProblemType(422, "Invalid Parquet", "The body is not a whole Parquet file."),
     "invalid-parameter": ProblemType(
         422, "Invalid parameter", "A parameter of the query or a header is unknown, repeated or out of range."
     ),
@@ -132,6 +144,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "invalid-levels": ProblemType(
         422, "Invalid levels", "The levels that were named do not fit the column they were named for."
     ),
+    "unknown-dataset": ProblemType(
+        422,
+        "Unknown data set",
+        "The request names a data set that is not there (any more).",
+        "Upload it again: the same content gets the same id.",
+    ),
     # The model.
     "too-few-levels": ProblemType(422, "Too few levels", "A grouping factor needs at least two levels."),
     "constant-predictor": ProblemType(
@@ -189,6 +207,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     ),
     "fit-cancelled": ProblemType(409, "Fit cancelled", "The fit was cancelled before it had a result."),
     "factor-not-found": ProblemType(404, "No such factor", "The fit has no grouping factor of this name."),
+    "dataset-not-found": ProblemType(
+        404,
+        "No such data set",
+        "There is no data set with this id; it may have expired.",
+        "Upload it again: the same content gets the same id.",
+    ),
     # Why a fit failed.
     "worker-lost": ProblemType(
         500,

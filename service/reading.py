@@ -14,21 +14,32 @@ from model.formula import parse
 from model.priors import PriorStatement
 from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
 from model.table import Table, escape_pointer
+from service.caps import refuse_too_large, too_many
+from service.places import Move, in_dataset, in_whole_body, moving
 from service.schemas import Data, FitRequest, ModelRequest, PredictionRequest, Sampler
 from service.settings import Limits
 from service.sizes import result_bytes
 
 Request = TypeVar("Request", bound=BaseModel)
 Value = TypeVar("Value")
+OpenDataset = Callable[[str], Table]
+"""Give a data set by its id; raises InvalidModel if there is none."""
 
 _CODES = {"missing": "missing-field", "extra_forbidden": "unknown-field"}
-_SHAPES_THE_MODEL = frozenset({"formula", "family", "link", "data", "missing", "aliased", "levels", "center"})
+_SHAPES_THE_MODEL = frozenset(
+    {"formula", "family", "link", "data", "dataset", "missing", "aliased", "levels", "center"}
+)
 """Fields without which a complaint about the model could be a consequence of their own fault."""
 
 
-def read_fit(body: bytes, limits: Limits) -> tuple[FitRequest, FitPlan]:
+def read_fit(body: bytes, limits: Limits, open_dataset: OpenDataset) -> tuple[FitRequest, FitPlan]:
     """Read the request for a fit and do every check that needs no sampling; raises InvalidModel."""
-    request, plan, issues = _read_model(body, FitRequest, limits)
+    return check_fit(read_json(body), limits, open_dataset)
+
+
+def check_fit(document: object, limits: Limits, open_dataset: OpenDataset) -> tuple[FitRequest, FitPlan]:
+    """Check a request for a fit that was read from JSON; raises InvalidModel."""
+    request, plan, issues = _check_model(document, FitRequest, limits, open_dataset)
     if isinstance(request, FitRequest):
         issues += _metadata_issues(request.metadata, limits)
     if issues or plan is None or not isinstance(request, FitRequest):
@@ -36,35 +47,47 @@ def read_fit(body: bytes, limits: Limits) -> tuple[FitRequest, FitPlan]:
     return request, plan
 
 
-def read_check(body: bytes, limits: Limits) -> tuple[ModelRequest, FitPlan | None]:
+def read_check(body: bytes, limits: Limits, open_dataset: OpenDataset) -> tuple[ModelRequest, FitPlan | None]:
     """Read the request for a dry run; there is a plan if there are data. Raises InvalidModel."""
-    request, plan, issues = _read_model(body, ModelRequest, limits)
+    request, plan, issues = _check_model(read_json(body), ModelRequest, limits, open_dataset)
     if issues or request is None:
         raise InvalidModel(issues)
     return request, plan
 
 
-def read_prediction(body: bytes, limits: Limits, draws: int) -> tuple[PredictionRequest, Table]:
+def read_data(body: bytes, limits: Limits) -> Table:
+    """Read data that are a whole body of JSON, columns or records; raises InvalidModel."""
+    data, _, issues = _validate(Data, read_json(body))
+    if issues or data is None:
+        raise InvalidModel(issues)
+    with moving(in_whole_body):
+        return _read_table(data, limits)
+
+
+def read_prediction(
+    body: bytes, limits: Limits, draws: int, open_dataset: OpenDataset
+) -> tuple[PredictionRequest, Table]:
     """Read the request for predictions by a posterior of so many draws; raises InvalidModel."""
-    request, _, issues = _validate(PredictionRequest, _read_json(body))
+    request, wrong, issues = _validate(PredictionRequest, read_json(body))
     table = None
     if request is not None:
-        table = _try(issues, lambda: _read_table(request.data, limits))
+        issues += _source_issues(request, wrong)
+        table = _try(issues, lambda: _rows_of(request, limits, open_dataset))
     if request is not None and table is not None:
         cap = limits.prediction_rows
         if request.returns == "draws":
             cap = min(cap, limits.prediction_draws // draws)
         if table.rows > cap:
-            issues.append(_too_many("rows to be predicted at once", table.rows, cap, "/data"))
+            pointer = "/data" if request.dataset is None else "/dataset"
+            issues.append(too_many("rows to be predicted at once", table.rows, cap, pointer))
     if issues or request is None or table is None:
         raise InvalidModel(issues)
     return request, table
 
 
-def _read_model(
-    body: bytes, schema: type[ModelRequest], limits: Limits
+def _check_model(
+    document: object, schema: type[ModelRequest], limits: Limits, open_dataset: OpenDataset
 ) -> tuple[ModelRequest | None, FitPlan | None, list[Issue]]:
-    document = _read_json(body)
     request, wrong, issues = _validate(schema, document)
     if request is None:
         # Without a required field the others can still be judged.
@@ -79,21 +102,23 @@ def _read_model(
         wrong = wrong | {"link"}
     asked = request.sampler.chains * request.sampler.draws
     if asked > limits.draws:
-        issues.append(_too_many("draws in all chains", asked, limits.draws, "/sampler/draws"))
+        issues.append(too_many("draws in all chains", asked, limits.draws, "/sampler/draws"))
         request = request.model_copy(update={"sampler": Sampler()})
-    data, table, plan = request.data, None, None
-    if data is not None:
-        table = _try(issues, lambda: _read_table(data, limits))
+    if schema is FitRequest or request.data is not None:
+        issues += _source_issues(request, wrong)
+    plan = None
+    table = _try(issues, lambda: _rows_of(request, limits, open_dataset))
     if table is not None and wrong.isdisjoint(_SHAPES_THE_MODEL):
         spec = _spec(request, table)
-        plan = _try(issues, lambda: prepare(spec))
+        plan = _try(issues, lambda: _prepare(spec, None if request.dataset is None else in_dataset))
         issues += _size_issues(plan, limits) if plan is not None else []
     elif "formula" not in wrong:
         _try(issues, lambda: parse(request.formula))
     return request, plan, issues
 
 
-def _read_json(body: bytes) -> object:
+def read_json(body: bytes) -> object:
+    """Read JSON; raises InvalidModel."""
     try:
         return jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError as error:
@@ -137,28 +162,41 @@ def _try(issues: list[Issue], step: Callable[[], Value]) -> Value | None:
         return None
 
 
+def _source_issues(request: ModelRequest | PredictionRequest, wrong: frozenset[str]) -> list[Issue]:
+    """What is wrong with a request that must have its rows in one of two places."""
+    if request.data is not None and request.dataset is not None:
+        return [Issue("conflicting-fields", "There are both `data` and `dataset`.", "/dataset")]
+    if request.data is None and request.dataset is None and wrong.isdisjoint({"data", "dataset"}):
+        message = "There are neither `data` nor a `dataset` that was uploaded before."
+        return [Issue("missing-field", message, "/data")]
+    return []
+
+
+def _rows_of(
+    request: ModelRequest | PredictionRequest, limits: Limits, open_dataset: OpenDataset
+) -> Table | None:
+    if request.data is not None:
+        return _read_table(request.data, limits)
+    return None if request.dataset is None else open_dataset(request.dataset)
+
+
 def _read_table(data: Data, limits: Limits) -> Table:
     if data.columns is not None:
         columns, rows = len(data.columns), max(map(len, data.columns.values()), default=0)
     else:
         records = data.records or []
         columns, rows = max(map(len, records), default=0), len(records)
-    issues = [
-        _too_many(what, count, cap, "/data")
-        for what, count, cap in (
-            ("columns", columns, limits.columns),
-            ("rows", rows, limits.rows),
-            ("cells", columns * rows, limits.cells),
-        )
-        if count > cap
-    ]
-    if issues:
-        raise InvalidModel(issues)
+    refuse_too_large(columns, rows, limits, "/data")
     return (
         Table.from_columns(data.columns)
         if data.columns is not None
         else Table.from_records(data.records or [])
     )
+
+
+def _prepare(spec: FitSpec, move: Move | None) -> FitPlan:
+    with moving(move):
+        return prepare(spec)
 
 
 def _spec(request: ModelRequest, table: Table) -> FitSpec:
@@ -181,10 +219,10 @@ def _spec(request: ModelRequest, table: Table) -> FitSpec:
 
 def _size_issues(plan: FitPlan, limits: Limits) -> list[Issue]:
     if plan.parameters > limits.parameters:
-        return [_too_many("parameters", plan.parameters, limits.parameters, "/formula")]
+        return [too_many("parameters", plan.parameters, limits.parameters, "/formula")]
     size = result_bytes(plan)
     if size > limits.result_bytes:
-        return [_too_many("bytes of draws", size, limits.result_bytes, "/sampler/draws")]
+        return [too_many("bytes of draws", size, limits.result_bytes, "/sampler/draws")]
     return []
 
 
@@ -200,9 +238,5 @@ def _metadata_issues(metadata: dict[str, str], limits: Limits) -> list[Issue]:
         if max(len(key), len(value)) > cap
     ]
     if len(metadata) > limits.metadata_entries:
-        issues.append(_too_many("entries", len(metadata), limits.metadata_entries, "/metadata"))
+        issues.append(too_many("entries", len(metadata), limits.metadata_entries, "/metadata"))
     return issues
-
-
-def _too_many(what: str, count: int, cap: int, pointer: str) -> Issue:
-    return Issue("limit-exceeded", f"{count:,} {what}, where at most {cap:,} are allowed.", pointer)

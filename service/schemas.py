@@ -142,6 +142,8 @@ class ModelRequest(Strict):
     link: str | None = None
     """The link, where `family` is only a name."""
     data: Data | None = None
+    dataset: str | None = None
+    """The id of a data set that was uploaded before, beside no `data`."""
     priors: tuple[Prior, ...] = Field(default=(), strict=False)
     center: bool = True
     """Whether the prior of class `Intercept` belongs to the intercept at the means of the predictors."""
@@ -157,6 +159,7 @@ class FitRequest(ModelRequest):
 
     model_config = ConfigDict(
         json_schema_extra={
+            "oneOf": [{"required": ["data"]}, {"required": ["dataset"]}],
             "examples": [
                 {
                     "formula": FORMULA_EXAMPLE,
@@ -169,11 +172,10 @@ class FitRequest(ModelRequest):
                     "sampler": {"chains": 4, "warmup": 1000, "draws": 1000, "seed": 1},
                     "metadata": {"study": "2026-a"},
                 }
-            ]
+            ],
         }
     )
 
-    data: Data
     metadata: dict[str, str] = {}
     """Words of your own, given back with the fit; they are no part of its identity."""
     cache: bool = True
@@ -185,6 +187,7 @@ class PredictionRequest(Strict):
 
     model_config = ConfigDict(
         json_schema_extra={
+            "oneOf": [{"required": ["data"]}, {"required": ["dataset"]}],
             "examples": [
                 {
                     "data": {"columns": {"student_age_s": [0.0, 1.0], "teacher_id": ["t01", "new"]}},
@@ -193,11 +196,13 @@ class PredictionRequest(Strict):
                     "prob": 0.9,
                     "seed": 1,
                 }
-            ]
+            ],
         }
     )
 
-    data: Data
+    data: Data | None = None
+    dataset: str | None = None
+    """The id of a data set that was uploaded before, beside no `data`."""
     kind: Literal["linpred", "epred", "predict"] = "epred"
     """The linear predictor, the mean of the response, or new responses."""
     group_effects: Annotated[

@@ -20,6 +20,7 @@ class Limits(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RANEF_MAX_", frozen=True, extra="ignore")
 
     body_bytes: PositiveInt = 64 * MEBIBYTE
+    inflation: PositiveInt = 200  # bytes of an unpacked body for each that was sent, from 1 MiB on
     rows: PositiveInt = 1_000_000
     columns: PositiveInt = 1_000
     cells: PositiveInt = 10_000_000

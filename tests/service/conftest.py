@@ -13,7 +13,9 @@ from model.summary import summarize
 from service.app import create_app
 from service.settings import Limits, ServiceSettings
 from store.codec import pack, unpack
+from store.datasets import MemoryDatasets
 from store.memory import MemoryStore
+from store.rates import MemoryRates
 from store.records import Result
 from store.replies import MemoryReplies
 from tests.service.samples import REQUEST, make_posterior
@@ -37,7 +39,14 @@ def settings() -> ServiceSettings:
 
 @pytest.fixture
 def app(settings: ServiceSettings, store: MemoryStore, queued: list[tuple[str, str]]) -> FastAPI:
-    return create_app(settings, store, lambda fit_id, queue: queued.append((fit_id, queue)), MemoryReplies())
+    return create_app(
+        settings,
+        store,
+        lambda fit_id, queue: queued.append((fit_id, queue)),
+        MemoryReplies(),
+        dataset_store=MemoryDatasets(),
+        rates=MemoryRates(),
+    )
 
 
 @pytest.fixture

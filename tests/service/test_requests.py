@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 from service.settings import Limits, ServiceSettings
 from store.memory import MemoryStore
+from store.rates import MemoryRates
 from tests.service.samples import COLUMNS, REQUEST
 
 
@@ -60,7 +61,7 @@ def errors(client: TestClient, body: Any) -> dict[str, str]:
         ({"data": {"columns": {"y": "1,2"}}}, "/data/columns/y", "invalid-value"),
         ({"data": {"records": [[1, 2]]}}, "/data/records/0", "invalid-value"),
         ({"data": "y,x"}, "/data", "invalid-value"),
-        ({"dataset": "ds_1"}, "/dataset", "unknown-field"),
+        ({"dataset": "ds_1"}, "/dataset", "conflicting-fields"),
     ],
 )
 def test_one_fault_is_named_at_its_place(
@@ -122,7 +123,9 @@ def test_true_is_no_number(client: TestClient) -> None:
 )
 def test_each_limit_is_held_and_said(limit: str, what: str) -> None:
     settings = ServiceSettings(limits=Limits(**{limit: 2}))
-    with TestClient(create_app(settings, MemoryStore(), lambda fit_id, queue: None)) as client:
+    with TestClient(
+        create_app(settings, MemoryStore(), lambda fit_id, queue: None, rates=MemoryRates())
+    ) as client:
         answer = client.post("/v1/fits", json=REQUEST)
     assert answer.json()["type"] == "/problems/limit-exceeded"
     message = answer.json()["errors"][0]["message"]

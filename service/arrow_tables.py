@@ -1,0 +1,129 @@
+"""Arrow streams and Parquet files as tables, and tables as Arrow: each type becomes one of the four kinds.
+
+Text stays dictionary coded all the way, so that a small file cannot become a large one in memory.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from model.column import Column, ColumnError, read_column
+from model.errors import InvalidModel, Issue
+from model.table import Table
+from service.caps import refuse_too_large
+from service.settings import Limits
+
+
+def read_arrow(data: bytes, limits: Limits) -> Table:
+    """Read an Arrow stream; raises InvalidModel with every problem."""
+
+    def read() -> pa.Table:
+        with pa.ipc.open_stream(data) as stream:
+            refuse_too_large(len(stream.schema), 0, limits)
+            batches, rows = [], 0
+            for batch in stream:
+                rows += batch.num_rows
+                refuse_too_large(len(stream.schema), rows, limits)
+                batches.append(batch)
+            table = pa.Table.from_batches(batches, stream.schema)
+        # Offsets that lead out of a buffer would otherwise be followed.
+        table.validate(full=True)
+        return table
+
+    return _table_of(_read(read, "invalid-arrow", "an Arrow stream"))
+
+
+def read_parquet(data: bytes, limits: Limits) -> Table:
+    """Read a Parquet file; raises InvalidModel with every problem."""
+
+    def read() -> pa.Table:
+        found = pq.ParquetFile(pa.BufferReader(data))
+        refuse_too_large(len(found.schema_arrow), found.metadata.num_rows, limits)
+        texts = [field.name for field in found.schema_arrow if pa.types.is_string(field.type)]
+        table = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts).read()
+        table.validate(full=True)
+        return table
+
+    return _table_of(_read(read, "invalid-parquet", "a Parquet file"))
+
+
+def _read(read: Callable[[], pa.Table], code: str, what: str) -> pa.Table:
+    try:
+        return read()
+    except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError):
+        raise InvalidModel(Issue(code, f"The body cannot be read as {what}.")) from None
+
+
+def _table_of(table: pa.Table) -> Table:
+    names = table.column_names
+    issues = [
+        Issue("invalid-value", f"Column {name!r} is there more than once.", column=name)
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
+    if not table.num_rows or not names:
+        issues.append(Issue("no-rows", "The data have no rows."))
+    if issues:
+        raise InvalidModel(issues)
+    columns = {}
+    for name in names:
+        try:
+            columns[name] = column_of(table[name])
+        except ColumnError as problem:
+            issues.append(Issue(problem.code, f"Column {name!r} {problem}", column=name))
+    if issues:
+        raise InvalidModel(issues)
+    return Table(columns, table.num_rows)
+
+
+def column_of(cells: pa.ChunkedArray) -> Column:
+    """Read one column; raises ColumnError for a type that is none of the four kinds, and for NaN."""
+    kind = cells.type
+    if pa.types.is_dictionary(kind) and not _is_text(kind.value_type):
+        cells, kind = pc.cast(cells, kind.value_type), kind.value_type
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        cells, kind = pc.cast(cells, pa.string()), pa.string()
+    if pa.types.is_dictionary(kind) or _is_text(kind):
+        return _text(cells)
+    missing = pc.is_null(cells).to_numpy() if cells.null_count else None
+    if pa.types.is_null(kind):
+        return Column("number", np.zeros(len(cells)), np.ones(len(cells), dtype=np.bool_))
+    if pa.types.is_boolean(kind):
+        values = pc.fill_null(cells, False).to_numpy()
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        values = pc.fill_null(cells, pa.scalar(0).cast(kind)).to_numpy()
+    elif pa.types.is_decimal(kind):
+        values = pc.fill_null(pc.cast(cells, pa.float64()), 0.0).to_numpy()
+    else:
+        raise ColumnError(
+            "column-type", f"has the type {str(kind)[:60]}, which is no number, text or boolean."
+        )
+    return read_column(values if missing is None else np.ma.MaskedArray(values, missing))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _text(cells: pa.ChunkedArray) -> Column:
+    if pa.types.is_string_view(cells.type):
+        cells = pc.cast(cells, pa.large_string())
+    coded = cells if pa.types.is_dictionary(cells.type) else pc.dictionary_encode(cells)
+    whole = coded.unify_dictionaries().combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.chunk(0) if whole.num_chunks else pa.array([], coded.type)
+    strings: list[str | None] = whole.dictionary.to_pylist()
+    ordered = sorted({string for string in strings if string is not None})
+    places: Mapping[str | None, int] = {string: place for place, string in enumerate(ordered)}
+    # A dictionary of others may have an entry twice, or one that is null; the last place is for null.
+    place_of = np.array([*(places.get(string, -1) for string in strings), -1], dtype=np.int32)
+    indices: np.ndarray[Any, Any] = pc.fill_null(whole.indices.cast(pa.int64()), len(strings)).to_numpy(
+        zero_copy_only=False
+    )
+    codes = place_of[indices]
+    gone = codes < 0
+    return Column("text", codes, gone if gone.any() else None, tuple(ordered))

@@ -1,0 +1,229 @@
+"""The resource `datasets`: rows that are uploaded once, and named by fits, predictions and dry runs."""
+
+import base64
+import hashlib
+import re
+from typing import Annotated, Any, cast, get_args
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from model.column import Column, Kind
+from model.errors import InvalidModel, Issue
+from model.levels import distinct
+from model.table import Table
+from service.answers import Dataset, DatasetList
+from service.bodies import Body, RowsBody, work_on
+from service.caching import fresh
+from service.deps import Here, Services, Tenant
+from service.documentation import answers, rows_request
+from service.idempotency import once
+from service.media_types import CSV, JSON
+from service.problems import Refusal
+from service.reading import OpenDataset, read_data
+from service.schemas import Data
+from service.tabular import read_rows
+from service.views import timestamp
+from store.codec import pack, unpack
+from store.datasets import DatasetRecord
+
+router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
+
+_DATASET_ID = re.compile(r"ds_[a-z2-7]{26}")
+_SHOWN_LEVELS = 10
+
+
+@router.post(
+    "",
+    operation_id="uploadDataset",
+    summary="Upload a data set",
+    status_code=201,
+    openapi_extra=rows_request(Data, "Idempotency-Key"),
+    responses=answers(
+        (201, "Kept.", Dataset),
+        (200, "The same content was there already; its life begins anew.", Dataset),
+        problems=(
+            "invalid-csv",
+            "invalid-arrow",
+            "invalid-parquet",
+            "idempotency-conflict",
+            "idempotency-in-flight",
+            "store-full",
+            "tenant-full",
+            "store-unavailable",
+        ),
+        headers=("Location",),
+        body=True,
+    ),
+)
+async def upload_dataset(
+    request: Request,
+    here: Here,
+    tenant: Tenant,
+    body: RowsBody,
+    types: Annotated[
+        list[str],
+        Query(description="CSV: the type of a column, as `zip:text`; once for each column.", max_length=1000),
+    ] = [],  # noqa: B006 (FastAPI copies it)
+    missing: Annotated[
+        list[str],
+        Query(description="CSV: a text that stands for a missing value, as `NA`; repeatable.", max_length=20),
+    ] = [],  # noqa: B006
+) -> Response:
+    """Keep a data set; equal content has one id, and uploading it again prolongs its life.
+
+    A column of CSV is boolean, integer or number if all its cells are, else text; digits that begin with 0 are text.
+    """
+
+    def keep() -> Response:
+        table = _read(here, body, types, missing)
+        record = describe(tenant, table)
+        record, new = here.datasets.put(record, pack(*table.to_parts()))
+        location = {"Location": f"/v1/datasets/{record.id}"}
+        return fresh(_view(record), 201 if new else 200, location)
+
+    async def answer() -> Response:
+        return await work_on(here, body.data, keep)
+
+    asked = f"{body.media_type}?{request.url.query}\n".encode()
+    return await once(request, here, tenant, asked + body.data, answer)
+
+
+@router.get(
+    "",
+    operation_id="listDatasets",
+    summary="List data sets",
+    responses=answers(
+        (200, "A page of data sets, the last uploaded first.", DatasetList),
+        problems=("invalid-cursor", "store-unavailable"),
+    ),
+)
+def list_datasets(
+    here: Here,
+    tenant: Tenant,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many data sets to a page.")] = 20,
+    cursor: Annotated[
+        str | None, Query(max_length=200, description="`next_cursor` of the page before.")
+    ] = None,
+) -> Response:
+    """List your data sets, the last uploaded first."""
+    page = here.datasets.list(tenant, limit=limit, cursor=cursor)
+    headers = {}
+    if page.next_cursor is not None:
+        headers["Link"] = f'</v1/datasets?limit={limit}&cursor={page.next_cursor}>; rel="next"'
+    return fresh(
+        {"items": [_view(record) for record in page.records], "next_cursor": page.next_cursor},
+        headers=headers,
+    )
+
+
+@router.get(
+    "/{dataset_id}",
+    operation_id="getDataset",
+    summary="Get a data set",
+    responses=answers(
+        (200, "What is in it, but its rows.", Dataset), problems=("dataset-not-found", "store-unavailable")
+    ),
+)
+def get_dataset(here: Here, tenant: Tenant, dataset_id: str) -> Response:
+    """Get a data set's columns with their types and first levels, its rows and when it expires."""
+    return fresh(_view(_find(here, tenant, dataset_id)))
+
+
+@router.delete(
+    "/{dataset_id}",
+    operation_id="deleteDataset",
+    summary="Delete a data set",
+    status_code=204,
+    responses=answers(
+        (204, "It is gone.", None), problems=("dataset-not-found", "store-unavailable")
+    ),
+)
+def delete_dataset(here: Here, tenant: Tenant, dataset_id: str) -> Response:
+    """Delete a data set; fits that were made of it have their own data and stay."""
+    _find(here, tenant, dataset_id)
+    here.datasets.delete(dataset_id)
+    return Response(status_code=204)
+
+
+def opener(here: Services, tenant: str) -> OpenDataset:
+    """Give the function that finds the tenant's data sets for a request that names them."""
+
+    def open_dataset(dataset_id: str) -> Table:
+        try:
+            payload = here.datasets.payload(_find(here, tenant, dataset_id).id)
+        except Refusal:
+            payload = None
+        if payload is None:
+            raise InvalidModel(Issue("unknown-dataset", "There is no data set with this id.", "/dataset"))
+        return Table.from_parts(*unpack(payload))
+
+    return open_dataset
+
+
+def describe(tenant: str, table: Table) -> DatasetRecord:
+    """Name a data set by the tenant and all that is in it, and describe its columns."""
+    digests = table.digest()
+    content = [tenant, *(f"{name}\0{table[name].kind}\0{digests[name]}" for name in table.names)]
+    digest = hashlib.sha256("\0\0".join(content).encode()).digest()
+    return DatasetRecord(
+        id="ds_" + base64.b32encode(digest).decode().lower()[:26],
+        tenant=tenant,
+        rows=table.rows,
+        bytes=0,
+        columns=tuple(_describe_column(name, table[name]) for name in table.names),
+    )
+
+
+def _describe_column(name: str, column: Column) -> dict[str, Any]:
+    levels = distinct(column)[0] if column.kind != "number" else None
+    return {
+        "name": name,
+        "type": column.kind,
+        "missing": column.missing_count,
+        "levels": None if levels is None else levels[:_SHOWN_LEVELS],
+        "levels_total": None if levels is None else len(levels),
+    }
+
+
+def _find(here: Services, tenant: str, dataset_id: str) -> DatasetRecord:
+    record = here.datasets.get(dataset_id) if _DATASET_ID.fullmatch(dataset_id) else None
+    if record is None or record.tenant != tenant:
+        raise Refusal("dataset-not-found")
+    return record
+
+
+def _read(here: Services, body: Body, types: list[str], missing: list[str]) -> Table:
+    if body.media_type == CSV:
+        return read_rows(body, here.settings.limits, _kinds(types), frozenset(missing))
+    if types or missing:
+        raise Refusal("invalid-parameter", "`types` and `missing` are for CSV; other formats say it themselves.")
+    if body.media_type == JSON:
+        return read_data(body.data, here.settings.limits)
+    return read_rows(body, here.settings.limits)
+
+
+def _kinds(types: list[str]) -> dict[str, Kind]:
+    kinds: dict[str, Kind] = {}
+    for entry in types:
+        name, colon, kind = entry.rpartition(":")
+        if not colon or kind not in get_args(Kind) or name in kinds:
+            known = ", ".join(get_args(Kind))
+            raise Refusal(
+                "invalid-parameter", f"`types` is a column, a colon and one of {known}; each column once."
+            )
+        kinds[name] = cast(Kind, kind)
+    return kinds
+
+
+def _view(record: DatasetRecord) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "rows": record.rows,
+        "bytes": record.bytes,
+        "columns": record.columns,
+        "uploaded_at": timestamp(record.uploaded_at),
+        "expires_at": timestamp(record.expires_at),
+        "links": {"self": f"/v1/datasets/{record.id}"},
+    }
