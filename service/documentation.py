@@ -16,7 +16,7 @@ from service.problems import MEDIA_TYPE
 Responses = dict[int | str, dict[str, Any]]
 
 _EVERY_OPERATION = ("not-acceptable", "invalid-parameter", "internal-error")
-_WITH_A_KEY = ("key-required", "key-unknown", "scope-insufficient")
+_WITH_A_KEY = ("key-required", "key-unknown", "scope-insufficient", "rate-limited")
 _EVERY_BODY = (
     "invalid-request",
     "invalid-json",
@@ -36,6 +36,7 @@ _HEADERS = {
     "ETag": _header("Names this very answer; sent back as If-None-Match it saves the body."),
     "Location": _header("Address of the fit."),
     "Preference-Applied": _header("The wait that was honored."),
+    "RateLimit": _header("Requests that are left (r) and for how many seconds (t)."),
     "Retry-After": _header("Seconds after which it is worth asking again.", "integer"),
     "X-Request-ID": _header("Names this request in the log and in problem documents."),
 }

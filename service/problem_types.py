@@ -41,6 +41,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "scope-insufficient": ProblemType(
         403, "Scope insufficient", "The key of the request does not allow this."
     ),
+    "rate-limited": ProblemType(
+        429,
+        "Too many requests",
+        "Your quota of requests is used up for the moment.",
+        "Retry-After says when there are more; the header RateLimit of every answer says how many are left.",
+    ),
     "body-timeout": ProblemType(408, "Body too slow", "The body of the request did not arrive in time."),
     "body-too-large": ProblemType(
         413, "Body too large", "The body of the request is larger than the service accepts; see /v1/limits."

@@ -6,7 +6,7 @@ Each is read from the environment: `PORT`, the others with the prefix `RANEF_` (
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt
+from pydantic import AliasChoices, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model.spec import MAX_TOTAL_DRAWS
@@ -56,6 +56,10 @@ class ServiceSettings(BaseSettings):
     keys_file: Path | None = None
     # Without keys: whoever can connect may read, write and delete everything.
     trust_everyone_on_this_network: bool = False
+
+    # Requests of a tenant in so many seconds; 0 is no limit.
+    rate_quota: NonNegativeInt = 6000
+    rate_window: PositiveInt = 60
 
     # A client that dawdles with its body is not waited for longer.
     body_seconds: PositiveFloat = 60.0

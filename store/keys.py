@@ -37,6 +37,10 @@ class Keys:
         """Bytes by fit, and their sum in the field `total`."""
         return f"{self.prefix}:tenant:{tenant}:bytes"
 
+    def tenant_rate(self, tenant: str) -> str:
+        """How many requests the tenant has made in the present window."""
+        return f"{self.prefix}:tenant:{tenant}:rate"
+
     def dataset(self, dataset_id: str) -> str:
         """The hash of a data set."""
         return f"{self.prefix}:{{{dataset_id}}}:dataset"

@@ -18,6 +18,7 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 from service.settings import ServiceSettings
 from store.memory import MemoryStore
+from store.rates import MemoryRates
 from store.replies import MemoryReplies
 from worker.process import JaxSampler
 from worker.settings import WorkerSettings
@@ -79,7 +80,9 @@ def client() -> Iterator[TestClient]:
     def fit_at_once(fit_id: str, queue: str) -> None:
         run(store, fit_id, "readme", JaxSampler().fit, WorkerSettings())
 
-    with TestClient(create_app(ServiceSettings(), store, fit_at_once, MemoryReplies())) as client:
+    with TestClient(
+        create_app(ServiceSettings(), store, fit_at_once, MemoryReplies(), rates=MemoryRates())
+    ) as client:
         yield client
 
 

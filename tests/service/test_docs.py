@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 from service.settings import ServiceSettings
 from store.memory import MemoryStore
+from store.rates import MemoryRates
 
 ORIGIN = "https://dashboard.example"
 
@@ -28,7 +29,12 @@ def test_other_origins_are_strangers_by_default(client: TestClient) -> None:
 
 
 def test_an_origin_that_is_named_may_read_what_it_needs() -> None:
-    app = create_app(ServiceSettings(cors_origins=(ORIGIN,)), MemoryStore(), lambda fit_id, queue: None)
+    app = create_app(
+        ServiceSettings(cors_origins=(ORIGIN,)),
+        MemoryStore(),
+        lambda fit_id, queue: None,
+        rates=MemoryRates(),
+    )
     with TestClient(app) as client:
         asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
         allowed = client.options("/v1/fits", headers={**asked, "Access-Control-Request-Headers": "prefer"})

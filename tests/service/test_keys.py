@@ -20,6 +20,7 @@ from service.keys import InvalidKeys, Key, KeyRing, Scope, main, new_key, refusa
 from service.openapi import openapi_json
 from service.settings import ServiceSettings
 from store.memory import MemoryStore
+from store.rates import MemoryRates
 from store.replies import MemoryReplies
 from tests.service.samples import REQUEST
 
@@ -39,7 +40,7 @@ ABSENT = "fit_" + "a" * 26
 
 @pytest.fixture
 def settings() -> ServiceSettings:
-    return ServiceSettings(keys=";".join(map(str, RING)))
+    return ServiceSettings(keys=";".join(map(str, RING)), rate_quota=0)
 
 
 def bearer(name: str) -> dict[str, str]:
@@ -222,7 +223,9 @@ def test_a_refusal_takes_as_long_for_a_fit_that_exists(globex: TestClient, secre
 
 
 def test_without_keys_there_is_one_tenant(store: MemoryStore) -> None:
-    app = create_app(ServiceSettings(), store, lambda fit_id, queue: None, MemoryReplies())
+    app = create_app(
+        ServiceSettings(), store, lambda fit_id, queue: None, MemoryReplies(), rates=MemoryRates()
+    )
     with TestClient(app) as client:
         answer = client.post("/v1/fits", json=REQUEST)
         assert answer.status_code == 202

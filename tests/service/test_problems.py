@@ -15,6 +15,7 @@ from service.problem_types import PROBLEM_TYPES
 from service.settings import Limits, ServiceSettings
 from store.base import QueueFull, StoreFull, StoreUnavailable
 from store.memory import MemoryStore
+from store.rates import MemoryRates
 from tests.service.samples import REQUEST
 
 JSON = {"Content-Type": "application/json"}
@@ -221,7 +222,9 @@ def test_at_most_twenty_errors_are_listed_and_all_are_counted(client: TestClient
 
 def test_forty_thousand_bad_cells_make_a_small_answer() -> None:
     columns = {f"c{i}": [{"no": "cell"}] * 1000 for i in range(40)}
-    app = create_app(ServiceSettings(limits=Limits()), MemoryStore(), lambda fit_id, queue: None)
+    app = create_app(
+        ServiceSettings(limits=Limits()), MemoryStore(), lambda fit_id, queue: None, rates=MemoryRates()
+    )
     with TestClient(app) as client:
         answer = client.post("/v1/fits", json={"formula": "y ~ x", "data": {"columns": columns}})
     assert answer.status_code == 422
