@@ -66,6 +66,10 @@ class _Walk:
     plan: FitPlan
     problem: FullProblem
     monitor: Monitor
+    initialize: Callable[..., Any] = field(init=False)
+    """The executable that starts chains."""
+    advance: Callable[..., Any] = field(init=False)
+    """The executable that moves them."""
     done: int = 0
     divergences: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -73,8 +77,7 @@ class _Walk:
     def chains(self, first: int) -> tuple[Draws, Draws]:
         """Draws (chain, draw, ...) and statistics (chain, draw) of the chains from a number on, without warm-up."""
         sampler, settings, data = self.plan.sampler, self._settings, self.problem.data
-        initialize, advance = self.compile()
-        state = initialize(*self._start(first), settings, data)
+        state = self.initialize(*self._start(first), settings, data)
         if not np.isfinite(state.potential_energy).all():
             raise _no_numbers()
         kept: list[tuple[Draws, Draws]] = []
@@ -84,7 +87,7 @@ class _Walk:
                 raise Cancelled
             count = min(count, total - at)
             began = time.perf_counter()
-            state, draws, statistics = advance(state, np.array(count), settings, data)
+            state, draws, statistics = self.advance(state, np.array(count), settings, data)
             part = slice(max(0, sampler.warmup - at), count)
             told = _by_chain(statistics, part)
             if part.start < part.stop:
@@ -98,14 +101,13 @@ class _Walk:
             for which in (0, 1)
         )
 
-    def compile(self) -> tuple[Any, Any]:
-        """The executables that start chains and that move them, compiled at the first call."""
+    def compile(self) -> None:
+        """Find the executables of the shape, or compile them."""
         shape, settings, data = self.problem.shape, self._settings, self.problem.data
-        begin, first = partial(program.initialize, shape), (*self._start(0), settings, data)
-        initialize = COMPILED.get((shape, "initialize"), begin, *first)
-        state = jax.eval_shape(begin, *first)
-        advance = partial(program.advance, shape)
-        return initialize, COMPILED.get((shape, "advance"), advance, state, np.array(1), settings, data)
+        first = (*self._start(0), settings, data)
+        self.initialize = COMPILED.get((shape, "initialize"), partial(program.initialize, shape), *first)
+        example = self.initialize(*first), np.array(1), settings, data
+        self.advance = COMPILED.get((shape, "advance"), partial(program.advance, shape), *example)
 
     @property
     def _settings(self) -> dict[str, Any]:
