@@ -8,7 +8,19 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from service import VERSION, datasets, estimates, events, fits, formulas, health, predictions, problems
+from service import (
+    VERSION,
+    datasets,
+    draws,
+    estimates,
+    events,
+    fits,
+    formulas,
+    health,
+    models,
+    predictions,
+    problems,
+)
 from service.deps import Enqueue, Services, only_known_parameters
 from service.draining import told_of_signals
 from service.keys import KeyRing
@@ -59,7 +71,9 @@ def create_app(
     posteriors = Posteriors(store, settings.posterior_cache_bytes)
     keys = keys or KeyRing.of(settings)
     rates = rates or RedisRates(StoreSettings())
-    services = Services(settings, store, enqueue, posteriors, Watch(store), replies, dataset_store, keys, rates)
+    services = Services(
+        settings, store, enqueue, posteriors, Watch(store), replies, dataset_store, keys, rates
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -97,8 +111,10 @@ def create_app(
     )
     app.state.services = services
     problems.install(app)
-    for resource in (datasets, fits, estimates, predictions, formulas, health):
+    for resource in (datasets, fits, models, estimates, predictions, formulas, health):
         app.include_router(resource.router, dependencies=[Depends(accepts_json)])
-    app.include_router(events.router)
+    # These say for themselves which formats they have.
+    for resource in (draws, events):
+        app.include_router(resource.router)
     describe(app)
     return app

@@ -4,14 +4,15 @@ A fit's id is a hash of all that determines its result, so what is read of an en
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from service import VERSION
+from service.media_types import JSON
 from store.records import FitRecord
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
@@ -36,17 +37,32 @@ def lasting(
     request: Request,
     record: FitRecord,
     max_age: int,
-    write: Callable[[], bytes],
+    write: Callable[[], bytes | Iterator[bytes]],
     headers: Mapping[str, str] | None = None,
+    media_type: str = JSON,
 ) -> Response:
     """Answer with a part of an ended fit, or 304, with nothing computed, if the client has it already."""
+    if record.runs_anew:
+        # The same request may give the same id another end.
+        max_age = 0
     # Another version of the software may write the same result in other words.
-    what = (VERSION, record.id, record.finished_at, record.expires_at, request.url.path, request.url.query)
+    what = (
+        VERSION,
+        record.id,
+        record.finished_at,
+        record.expires_at,
+        media_type,
+        request.url.path,
+        request.url.query,
+    )
     tag = f'"{hashlib.sha256(repr(what).encode()).hexdigest()[:32]}"'
     kept = {"ETag": tag, "Cache-Control": f"private, max-age={max_age}", **(headers or {})}
     if _matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=kept)
-    return Response(write(), media_type="application/json", headers=kept)
+    written = write()
+    if isinstance(written, bytes):
+        return Response(written, media_type=media_type, headers=kept)
+    return StreamingResponse(written, media_type=media_type, headers=kept)
 
 
 def _matches(condition: str | None, tag: str) -> bool:

@@ -73,6 +73,7 @@ def answers(
     body: bool = False,
     conditional: bool = False,
     stream: str | None = None,
+    others: Iterable[str] = (),
     keyless: bool = False,
 ) -> Responses:
     """Document the answers of an operation: its successes, and problems by their codes.
@@ -89,6 +90,11 @@ def answers(
             responses[status]["model"] = model
             if stream is not None:
                 responses[status]["content"] = {stream: {"schema": {"type": "string"}}}
+            for media_type in others:
+                content = responses[status].setdefault("content", {})
+                content[media_type] = {
+                    "schema": {"type": "string"} | ({} if media_type == CSV else {"format": "binary"})
+                }
     if conditional:
         responses[304] = {
             "description": "The client has this answer already.",

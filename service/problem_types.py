@@ -202,6 +202,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "This fit has expired or was deleted.",
         "Send the same request again to have it fitted anew.",
     ),
+    "unknown-parameter": ProblemType(
+        422, "Unknown parameter", "The fit has no parameter of this name.", "Ask for all, or see the summary."
+    ),
     "fit-not-finished": ProblemType(
         409,
         "Fit not finished",

@@ -1,0 +1,70 @@
+"""Columns of an answer as CSV or as an Arrow stream, written some rows at a time.
+
+A number that is not finite is null in Arrow and an empty cell in CSV.
+"""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from service.media_types import CSV
+
+_CELLS = 1 << 18  # of one batch: 2 MiB of numbers
+
+Columns = Mapping[str, NDArray[Any] | Sequence[Any]]
+
+
+def write(columns: Columns, media_type: str, about: Mapping[str, Any] | None = None) -> Iterator[bytes]:
+    """Write columns of equal length; a column (row, k) of Arrow holds lists. `about` is Arrow's metadata."""
+    rows = len(next(iter(columns.values())))
+    width = sum(
+        column.shape[1] if isinstance(column, np.ndarray) and column.ndim == 2 else 1
+        for column in columns.values()
+    )
+    step = max(1, _CELLS // width)
+    return write_batches(
+        (_batch(columns, start, start + step) for start in range(0, max(rows, 1), step)), media_type, about
+    )
+
+
+def write_batches(
+    batches: Iterator[pa.RecordBatch], media_type: str, about: Mapping[str, Any] | None = None
+) -> Iterator[bytes]:
+    """Write batches of the same schema, of which there is at least one."""
+    first = next(batches)
+    schema = first.schema.with_metadata({"ranef": orjson.dumps(about)}) if about else first.schema
+    sink = io.BytesIO()
+    writer = pyarrow.csv.CSVWriter(sink, schema) if media_type == CSV else pa.ipc.new_stream(sink, schema)
+    with writer:
+        writer.write_batch(first.cast(schema))
+        yield _taken(sink)
+        for batch in batches:
+            writer.write_batch(batch.cast(schema))
+            yield _taken(sink)
+    yield _taken(sink)
+
+
+def _taken(sink: io.BytesIO) -> bytes:
+    data = sink.getvalue()
+    sink.seek(0)
+    sink.truncate()
+    return data
+
+
+def _batch(columns: Columns, start: int, stop: int) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({name: _array(column[start:stop]) for name, column in columns.items()})
+
+
+def _array(values: NDArray[Any] | Sequence[Any]) -> pa.Array:
+    if not isinstance(values, np.ndarray):
+        return pa.array(values)
+    if values.ndim == 2:
+        return pa.FixedSizeListArray.from_arrays(_array(values.ravel()), values.shape[1])
+    wrong = ~np.isfinite(values) if values.dtype.kind == "f" else None
+    return pa.array(values, mask=wrong if wrong is not None and wrong.any() else None)

@@ -1,0 +1,129 @@
+"""What a fit is a fit of: its resolved model and priors, and the columns that a prediction needs."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from model.spec import FitPlan
+from service.answers import Model, PredictionSchema
+from service.caching import lasting, to_json
+from service.deps import Here, Services, Tenant
+from service.documentation import answers, header_parameters
+from service.lookup import find
+from service.problems import Refusal
+from store.codec import unpack
+from store.records import FitRecord, FitStatus
+
+router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
+_PROBLEMS = ("fit-not-found", "fit-gone", "fit-failed", "fit-cancelled", "store-unavailable")
+
+
+@router.get(
+    "/model",
+    operation_id="getModel",
+    summary="Get the model",
+    openapi_extra=header_parameters("If-None-Match"),
+    responses=answers((200, "The model.", Model), problems=_PROBLEMS, headers=("ETag",), conditional=True),
+)
+def get_model(request: Request, here: Here, tenant: Tenant, fit_id: str) -> Response:
+    """Give the canonical formula, what it came to with these data, and every prior with who said so.
+
+    It is known from the moment the fit is accepted.
+    """
+    record = find(here, tenant, fit_id)
+    return lasting(
+        request, record, here.settings.cache_max_age, lambda: to_json(_model(fit_id, _plan(here, record)))
+    )
+
+
+@router.get(
+    "/schema",
+    operation_id="getSchema",
+    summary="Get the schema of new rows",
+    openapi_extra=header_parameters("If-None-Match"),
+    responses=answers(
+        (200, "The columns.", PredictionSchema), problems=_PROBLEMS, headers=("ETag",), conditional=True
+    ),
+)
+def get_schema(request: Request, here: Here, tenant: Tenant, fit_id: str) -> Response:
+    """Give the columns that rows to be predicted must have, with their types and known levels."""
+    record = find(here, tenant, fit_id)
+    return lasting(
+        request, record, here.settings.cache_max_age, lambda: to_json(_schema(fit_id, _plan(here, record)))
+    )
+
+
+def _plan(here: Services, record: FitRecord) -> FitPlan:
+    payload = here.store.payload(record.id)
+    if payload is None:
+        # What was asked for is dropped at once when a fit fails or is cancelled.
+        reasons = {FitStatus.FAILED: "fit-failed", FitStatus.CANCELLED: "fit-cancelled"}
+        raise Refusal(reasons.get(record.status, "fit-gone"))
+    return FitPlan.from_parts(*unpack(payload))
+
+
+def _model(fit_id: str, plan: FitPlan) -> dict[str, Any]:
+    encoding = plan.encoding
+    return {
+        "fit_id": fit_id,
+        "formula": plan.formula,
+        "family": {"name": plan.family.name, "link": plan.family.link},
+        "response": encoding.response,
+        "rows": plan.rows,
+        "population": [
+            {"name": name, "meaning": meaning}
+            for name, meaning in zip(encoding.coefficients, encoding.meanings, strict=True)
+        ],
+        "aliased": list(encoding.aliased),
+        "offsets": [str(offset) for offset in encoding.structure.offsets],
+        "groups": [
+            {
+                "factor": factor.name,
+                "columns": list(factor.columns),
+                "levels": len(factor.levels),
+                "coefficients": list(factor.coefficients),
+                "blocks": [[factor.coefficients[place] for place in block] for block in factor.blocks],
+            }
+            for factor in encoding.factors
+        ],
+        "family_parameters": list(plan.family.parameters),
+        "priors": [
+            {
+                "class": row.class_,
+                "coef": row.coef,
+                "group": row.group,
+                "prior": str(row.prior),
+                "source": row.source,
+            }
+            for row in plan.priors
+        ],
+        "center": plan.center,
+        "method": plan.method,
+        "method_reason": plan.method_reason,
+        # JavaScript would round it.
+        "seed": str(plan.seed),
+    }
+
+
+def _schema(fit_id: str, plan: FitPlan) -> dict[str, Any]:
+    encoding = plan.encoding
+    grouping = encoding.structure.group_names
+    predictors = encoding.structure.predictor_names
+    columns = [
+        {
+            "name": column.name,
+            "type": column.kind,
+            "levels": None if column.levels is None else list(column.levels),
+            # A grouping column may be missing or hold new levels, if the request says what to do with them.
+            "new_levels": column.name in grouping and column.name not in predictors,
+            "required": True,
+        }
+        for column in encoding.columns
+    ]
+    known = {column["name"] for column in columns}
+    columns += [
+        {"name": name, "type": encoding.kinds[name], "levels": None, "new_levels": False, "required": False}
+        for name in sorted(encoding.trial_names - known)
+    ]
+    return {"fit_id": fit_id, "columns": columns}
