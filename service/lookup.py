@@ -5,12 +5,15 @@ Every route that names a fit begins here.
 
 import re
 
+import structlog
+
 from model.posterior import Posterior
 from service.deps import Services
 from service.problems import Refusal
 from store.base import StoreUnavailable
 from store.records import FitRecord, FitStatus
 
+log = structlog.get_logger()
 _FIT_ID = re.compile(r"fit_[a-z2-7]{26}")
 
 
@@ -41,6 +44,10 @@ def find_ended(here: Services, tenant: str, fit_id: str) -> FitRecord:
         raise Refusal("fit-failed", f"The fit has failed: {record.failure.detail}")
     if not record.status.terminal:
         raise Refusal("fit-not-finished", f"The fit is {record.status}.", headers={"Retry-After": "1"})
+    try:
+        here.store.extend(record)
+    except StoreUnavailable:
+        log.warning("could not extend a result's life", fit_id=record.id)
     return record
 
 

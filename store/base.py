@@ -47,6 +47,8 @@ class Store(Protocol):
     def create(self, record: FitRecord, payload: bytes) -> tuple[FitRecord, bool]:
         """Add a queued fit unless its id exists; gives the record that is there now, and whether it is new.
 
+        One that was cancelled, or failed for a passing reason, gives way to it.
+
         Raises StoreFull and QueueFull.
         """
         ...
@@ -74,6 +76,10 @@ class Store(Protocol):
         self, tenant: str, *, limit: int = 20, cursor: str | None = None, status: FitStatus | None = None
     ) -> Page:
         """Give a page of the tenant's fits, newest first; raises InvalidCursor."""
+        ...
+
+    def extend(self, record: FitRecord) -> None:
+        """Let a successful fit live for its full time from now, unless that was done of late."""
         ...
 
     def delete(self, fit_id: str) -> bool:

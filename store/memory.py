@@ -63,12 +63,17 @@ class MemoryStore:
     def create(self, record: FitRecord, payload: bytes) -> tuple[FitRecord, bool]:
         """Add a queued fit unless its id exists."""
         with self._changed:
-            if (existing := self._find(record.id)) is not None:
+            existing = self._find(record.id)
+            if existing is not None and not existing.record.runs_anew:
                 return existing.record, False
             self._forget_expired()
             if sum(not fit.record.status.terminal for fit in self._fits.values()) >= self._policy.max_active:
                 raise QueueFull(f"{self._policy.max_active} fits are waiting or running already")
-            spent = sum(fit.bytes for fit in self._fits.values() if fit.record.tenant == record.tenant)
+            spent = sum(
+                fit.bytes
+                for fit in self._fits.values()
+                if fit.record.tenant == record.tenant and fit is not existing
+            )
             if spent + len(payload) + _RECORD_BYTES > self._policy.tenant_bytes:
                 raise StoreFull(f"the budget of {self._policy.tenant_bytes} bytes is spent", scope="tenant")
             now = self._clock()
@@ -120,6 +125,18 @@ class MemoryStore:
         ]
         page = wanted[:limit]
         return Page(tuple(page), write_cursor(*_age(page[-1])) if len(wanted) > limit else None)
+
+    def extend(self, record: FitRecord) -> None:
+        """Let a successful fit live for its full time from now."""
+        with self._changed:
+            fit = self._find(record.id)
+            if fit is None or fit.record.status is not FitStatus.SUCCEEDED or fit.record.expires_at is None:
+                return
+            expires = self._clock() + self._policy.result_ttl
+            if expires - fit.record.expires_at < self._policy.extend_interval:
+                return
+            fit.record = replace(fit.record, expires_at=expires)
+            self._tombstones[record.id] = (fit.record.tenant, expires + self._policy.tombstone_ttl)
 
     def delete(self, fit_id: str) -> bool:
         """Remove a fit with all its data."""

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import orjson
 
-from store.records import TRANSITIONS, WORKER_LOST
+from store.records import PASSING_FAILURES, TRANSITIONS, WORKER_LOST
 from store.settings import StoreSettings
 
 
@@ -13,6 +13,7 @@ class Policy:
     """Times to live and budgets as the store's methods need them; seconds and bytes."""
 
     result_ttl: float
+    extend_interval: float
     unsuccessful_ttl: float
     tombstone_ttl: float
     tenant_bytes: int
@@ -31,4 +32,9 @@ class Policy:
         """Write the rules, with the table of transitions, for the scripts."""
         transitions = {str(status): sorted(targets) for status, targets in TRANSITIONS.items()}
         worker_lost = orjson.dumps(asdict(WORKER_LOST)).decode()
-        return orjson.dumps(asdict(self) | {"transitions": transitions, "worker_lost": worker_lost})
+        given = {
+            "transitions": transitions,
+            "worker_lost": worker_lost,
+            "passing": dict.fromkeys(sorted(PASSING_FAILURES), True),
+        }
+        return orjson.dumps(asdict(self) | given)

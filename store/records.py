@@ -58,7 +58,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a fit failed: `kind` is `invalid_model`, `timeout`, `worker_lost` or `internal`."""
+    """Why a fit failed: `kind` is `invalid_model` or one of PASSING_FAILURES."""
 
     kind: str
     title: str
@@ -71,6 +71,10 @@ WORKER_LOST = Failure(
     title="The fit was given up",
     detail="The process that ran this fit died at each attempt; most often the model needs more memory.",
 )
+
+
+# Failures that say nothing of the request: another try may end otherwise.
+PASSING_FAILURES = frozenset({"worker_lost", "timeout", "internal", "store_full"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,13 @@ class FitRecord:
     warnings: tuple[dict[str, Any], ...] = ()
     failure: Failure | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def runs_anew(self) -> bool:
+        """Whether the same request, made again, is fitted again instead of being given this end."""
+        if self.status is FitStatus.FAILED and self.failure is not None:
+            return self.failure.kind in PASSING_FAILURES
+        return self.status is FitStatus.CANCELLED
 
 
 @dataclass(frozen=True, slots=True)

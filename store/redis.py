@@ -3,6 +3,8 @@
 Every change is one Lua script, so it is atomic and by the server's clock; a Redis Cluster will not do.
 """
 
+import math
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -40,7 +42,7 @@ from store.wire import (
 )
 
 SCRIPTS = Path(__file__).parent / "scripts"
-_ABOUT_A_FIT = ("create", "claim", "renew", "progress", "conclude", "cancel", "recover", "delete")
+_ABOUT_A_FIT = ("create", "claim", "renew", "progress", "conclude", "cancel", "recover", "extend", "delete")
 _OTHERS = ("beat", "lead")
 _ALLOW_OOM = "#!lua flags=allow-oom\n"
 # What a record, its events and its index entries take beside the payload, roughly.
@@ -66,7 +68,8 @@ class RedisStore:
 
     def create(self, record: FitRecord, payload: bytes) -> tuple[FitRecord, bool]:
         """Add a queued fit unless its id exists."""
-        if (existing := self.get(record.id)) is not None:
+        existing = self.get(record.id)
+        if existing is not None and not existing.runs_anew:
             return existing, False
         self._segments.refuse_if_full(len(payload))
         manifest = self._segments.upload(self._keys.blob(record.id), payload)
@@ -152,6 +155,13 @@ class RedisStore:
                     return Page(tuple(found), write_cursor(found[-1].created_at, found[-1].id))
                 found.append(record)
             last = fresh[-1]
+
+    def extend(self, record: FitRecord) -> None:
+        """Let a successful fit live for its full time from now."""
+        rest = (record.expires_at or math.inf) - time.time()
+        # Our own clock will do to spare the server most of the calls; the script asks the server's.
+        if rest < self._settings.result_ttl - self._settings.extend_interval / 2:
+            self._run("extend", record.id, record.tenant)
 
     def delete(self, fit_id: str) -> bool:
         """Remove a fit with all its data."""

@@ -25,6 +25,8 @@ class StoreSettings(BaseSettings):
 
     # How long things live.
     result_ttl: float = 7 * DAY
+    # Reading a result lets it live for its full time again, at most so often.
+    extend_interval: float = 1 * DAY
     unsuccessful_ttl: float = 1 * DAY
     tombstone_ttl: float = 1 * DAY
     dataset_ttl: float = 7 * DAY  # since the last upload of the same content

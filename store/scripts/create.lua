@@ -1,5 +1,6 @@
 -- ARGV: the payload's manifest (JSON), bytes, then the record's fields and values. Gives what stands in the way.
-if redis.call('EXISTS', record) == 1 then
+local before = redis.call('EXISTS', record) == 1
+if before and not runs_anew() then
   return 'exists'
 end
 if redis.call('ZCARD', due) >= policy.max_active then
@@ -7,8 +8,14 @@ if redis.call('ZCARD', due) >= policy.max_active then
 end
 forget_expired()
 local bytes = tonumber(ARGV[5])
-if (tonumber(redis.call('HGET', sizes, 'total')) or 0) + bytes > policy.tenant_bytes then
+local freed = before and tonumber(redis.call('HGET', sizes, id)) or 0
+if (tonumber(redis.call('HGET', sizes, 'total')) or 0) - freed + bytes > policy.tenant_bytes then
   return 'tenant'
+end
+if before then
+  for _, name in ipairs(all_segments()) do redis.call('UNLINK', name) end
+  redis.call('DEL', record)
+  forget(id)
 end
 redis.call('DEL', events, tombstone)
 redis.call('HSET', record, 'status', 'queued', 'attempt', 0, 'created_at', decimal(now), 'payload', ARGV[4],

@@ -114,6 +114,27 @@ local function forget_expired()
   end
 end
 
+-- Everything of the fit lives until then.
+local function live_until(expires)
+  local rest = milliseconds(expires - now)
+  redis.call('HSET', record, 'expires_at', decimal(expires))
+  redis.call('PEXPIRE', record, rest)
+  redis.call('PEXPIRE', events, rest)
+  for _, name in ipairs(all_segments()) do redis.call('PEXPIRE', name, rest) end
+  redis.call('SET', tombstone, field('tenant'), 'PX', rest + milliseconds(policy.tombstone_ttl))
+  redis.call('ZADD', expiry, decimal(expires), id)
+  keep_indexes()
+end
+
+-- Whether an ended fit gives way to the same request.
+local function runs_anew()
+  local status, failure = field('status'), field('failure')
+  if status == 'failed' and failure then
+    return policy.passing[cjson.decode(failure).kind] == true
+  end
+  return status == 'cancelled'
+end
+
 -- Turn to a terminal status; from now on everything of the fit has a time to live.
 local function conclude(status, ttl)
   if not turn(status) then
@@ -122,16 +143,10 @@ local function conclude(status, ttl)
   if status ~= 'succeeded' then
     drop_payload()
   end
-  local expires = now + ttl
-  redis.call('HSET', record, 'finished_at', decimal(now), 'expires_at', decimal(expires))
+  redis.call('HSET', record, 'finished_at', decimal(now))
   redis.call('HDEL', record, 'fence', 'lease_until')
   redis.call('ZREM', due, id)
-  redis.call('PEXPIRE', record, milliseconds(ttl))
-  redis.call('PEXPIRE', events, milliseconds(ttl))
-  for _, name in ipairs(all_segments()) do redis.call('PEXPIRE', name, milliseconds(ttl)) end
-  redis.call('SET', tombstone, field('tenant'), 'PX', milliseconds(ttl + policy.tombstone_ttl))
-  redis.call('ZADD', expiry, decimal(expires), id)
-  keep_indexes()
+  live_until(now + ttl)
   return true
 end
 

@@ -249,3 +249,41 @@ def test_a_stream_of_a_finished_fit_ends(client: TestClient, finished: str) -> N
     assert answer.headers["Content-Type"].startswith("text/event-stream")
     assert answer.text.count("event: status") == 3
     assert client.get(f"/v1/fits/{finished}/events", headers={"Accept": "text/csv"}).status_code == 406
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("internal", 202), ("worker_lost", 202), ("invalid_model", 200)]
+)
+def test_a_passing_failure_is_not_handed_out_again(
+    client: TestClient, store: MemoryStore, queued: list[tuple[str, str]], fit_id: str, kind: str, status: int
+) -> None:
+    claim = store.claim(fit_id, "test", 60.0)
+    assert claim is not None
+    store.fail(claim, Failure(kind, "It failed", "It did."))
+    kept = client.get(f"/v1/fits/{fit_id}").headers["Cache-Control"]
+    assert ("max-age=0" in kept) == (status == 202)
+    again = client.post("/v1/fits", json=REQUEST)
+    assert (again.status_code, again.json()["id"]) == (status, fit_id)
+    assert again.json()["status"] == ("queued" if status == 202 else "failed")
+    assert [name for name, _ in queued] == [fit_id] * (2 if status == 202 else 1)
+
+
+def test_a_cancelled_fit_begins_anew(client: TestClient, fit_id: str, finish: Callable[..., Any]) -> None:
+    client.post(f"/v1/fits/{fit_id}/cancel")
+    again = client.post("/v1/fits", json=REQUEST)
+    assert (again.status_code, again.json()["status"]) == (202, "queued")
+    finish(fit_id)
+    assert client.get(f"/v1/fits/{fit_id}/summary").status_code == 200
+
+
+def test_reading_a_result_lets_it_live_on(store: MemoryStore, client: TestClient, finished: str) -> None:
+    now = time.time()
+    store._clock = lambda: now + 2 * 24 * 3600.0
+    before = store.get(finished)
+    assert client.get(f"/v1/fits/{finished}").status_code == 200
+    assert store.get(finished) == before, "its record is not its result"
+    assert client.get(f"/v1/fits/{finished}/summary").status_code == 200
+    after = store.get(finished)
+    assert before is not None
+    assert after is not None
+    assert (after.expires_at or 0) - (before.expires_at or 0) > 24 * 3600

@@ -17,6 +17,7 @@ from store.settings import StoreSettings
 # Lives and leases short enough to be waited for; the store in memory has the same.
 SHORT = {
     "result_ttl": 0.4,
+    "extend_interval": 0.1,
     "unsuccessful_ttl": 0.3,
     "tombstone_ttl": 0.4,
     "queue_grace": 0.2,

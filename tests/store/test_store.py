@@ -430,3 +430,80 @@ def test_a_full_queue_refuses_until_a_fit_ends(store: Store) -> None:
 
 def test_ping(store: Store) -> None:
     store.ping()
+
+
+def ended(store: Store, kind: str) -> None:
+    """Make `fit_a` end: by a failure of a kind, or cancelled."""
+    claim = claimed(store)
+    if kind == "cancelled":
+        assert store.cancelled(claim, RESULT, {"posterior": bytes(3000)})
+    else:
+        assert store.fail(claim, replace(FAILURE, kind=kind))
+
+
+@pytest.mark.parametrize("kind", ["worker_lost", "timeout", "internal", "store_full", "cancelled"])
+def test_what_failed_in_passing_gives_way_to_the_same_request(store: Store, kind: str) -> None:
+    ended(store, kind)
+    again, created = store.create(replace(record(), rows=11), b"again")
+    assert created
+    assert (again.status, again.attempt, again.rows) == (FitStatus.QUEUED, 0, 11)
+    assert (again.failure, again.finished_at, again.expires_at) == (None, None, None)
+    assert store.get("fit_a") == again
+    assert store.payload("fit_a") == b"again"
+    assert store.artifact("fit_a", "posterior") is None
+    assert [event.status for event in store.events("fit_a")] == [FitStatus.QUEUED]
+    assert [found.id for found in store.list("acme").records] == ["fit_a"]
+    claim = store.claim("fit_a", "worker", LEASE)
+    assert claim is not None
+    assert store.finish(claim, RESULT, {"posterior": b"draws"})
+    assert store.artifact("fit_a", "posterior") == b"draws"
+
+
+def test_a_model_that_cannot_be_fitted_stays_failed(store: Store) -> None:
+    ended(store, "invalid_model")
+    found, created = store.create(record(), b"again")
+    assert not created
+    assert found.status is FitStatus.FAILED
+
+
+def test_what_gives_way_frees_its_bytes(kit: Kit) -> None:
+    for _ in range(5):
+        claim = claimed(kit.store)
+        assert kit.store.cancelled(claim, RESULT, {"posterior": bytes(60_000)})
+
+
+def test_of_many_that_begin_anew_at_once_one_does(kit: Kit) -> None:
+    ended(kit.store, "internal")
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(lambda i: kit.store.create(record(), b"%d" % i)[1], range(8)))
+    assert sum(outcomes) == 1
+
+
+def test_a_result_that_is_read_lives_on(kit: Kit) -> None:
+    assert kit.store.finish(claimed(kit.store), RESULT, {"posterior": b"draws"})
+    done = kit.store.get("fit_a")
+    assert done is not None
+    kit.store.extend(done)
+    assert kit.store.get("fit_a") == done, "it was done of late"
+    kit.sleep(0.25)
+    kit.store.extend(done)
+    extended = kit.store.get("fit_a")
+    assert extended is not None
+    assert extended.expires_at is not None
+    assert done.expires_at is not None
+    assert extended.expires_at - done.expires_at >= 0.2
+    kit.sleep(0.25)
+    assert kit.store.artifact("fit_a", "posterior") == b"draws"
+    assert [found.id for found in kit.store.list("acme").records] == ["fit_a"]
+    kit.sleep(0.25)
+    assert kit.store.get("fit_a") is None
+    assert kit.store.gone("fit_a", "acme")
+
+
+def test_a_failure_does_not_live_on(kit: Kit) -> None:
+    assert kit.store.fail(claimed(kit.store), FAILURE)
+    failed = kit.store.get("fit_a")
+    assert failed is not None
+    kit.sleep(0.2)
+    kit.store.extend(failed)
+    assert kit.store.get("fit_a") == failed
