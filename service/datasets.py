@@ -136,9 +136,7 @@ def get_dataset(here: Here, tenant: Tenant, dataset_id: str) -> Response:
     operation_id="deleteDataset",
     summary="Delete a data set",
     status_code=204,
-    responses=answers(
-        (204, "It is gone.", None), problems=("dataset-not-found", "store-unavailable")
-    ),
+    responses=answers((204, "It is gone.", None), problems=("dataset-not-found", "store-unavailable")),
 )
 def delete_dataset(here: Here, tenant: Tenant, dataset_id: str) -> Response:
     """Delete a data set; fits that were made of it have their own data and stay."""
@@ -198,7 +196,9 @@ def _read(here: Services, body: Body, types: list[str], missing: list[str]) -> T
     if body.media_type == CSV:
         return read_rows(body, here.settings.limits, _kinds(types), frozenset(missing))
     if types or missing:
-        raise Refusal("invalid-parameter", "`types` and `missing` are for CSV; other formats say it themselves.")
+        raise Refusal(
+            "invalid-parameter", "`types` and `missing` are for CSV; other formats say it themselves."
+        )
     if body.media_type == JSON:
         return read_data(body.data, here.settings.limits)
     return read_rows(body, here.settings.limits)
