@@ -53,6 +53,9 @@ EACH = pytest.mark.parametrize(
         ("sleepstudy_uncorrelated", "collapsed"),
         ("dyestuff", "collapsed"),
         ("sleepstudy", "nuts"),
+        ("classroom", "nuts"),
+        ("pastes", "nuts"),
+        ("cbpp", "nuts"),
         ("pastes", "collapsed"),
     ],
 )
