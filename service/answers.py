@@ -309,6 +309,8 @@ class Predictions(Answer):
     upper: list[float | None] | None = None
     draws: list[list[float | None]] | None = None
     """Draws of each row, of all chains one after the other."""
+    records: list[dict[str, float | None]] | None = None
+    """In the layout `records`: the figures of each row."""
     warnings: list[Notice]
 
 

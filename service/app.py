@@ -17,6 +17,7 @@ from service import (
     fits,
     formulas,
     health,
+    metrics,
     models,
     predictions,
     problems,
@@ -24,6 +25,7 @@ from service import (
 from service.deps import Enqueue, Services, only_known_parameters
 from service.draining import told_of_signals
 from service.keys import KeyRing
+from service.metering import Metered, Metrics
 from service.middleware import HeadAsGet, LastResort, RequestLog
 from service.negotiation import accepts_json
 from service.openapi import describe
@@ -46,6 +48,7 @@ _EXPOSED = [
     "Link",
     "Location",
     "Preference-Applied",
+    "Ranef-Warnings",
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
@@ -71,8 +74,9 @@ def create_app(
     posteriors = Posteriors(store, settings.posterior_cache_bytes)
     keys = keys or KeyRing.of(settings)
     rates = rates or RedisRates(StoreSettings())
+    metering = Metrics()
     services = Services(
-        settings, store, enqueue, posteriors, Watch(store), replies, dataset_store, keys, rates
+        settings, store, enqueue, posteriors, Watch(store), replies, dataset_store, keys, rates, metering
     )
 
     @asynccontextmanager
@@ -106,15 +110,16 @@ def create_app(
             Middleware(RateHeaders, settings=settings),
             Middleware(LastResort),
             Middleware(HeadAsGet),
+            Middleware(Metered, metrics=metering),
         ],
         dependencies=[Depends(only_known_parameters)],
     )
     app.state.services = services
     problems.install(app)
-    for resource in (datasets, fits, models, estimates, predictions, formulas, health):
+    for resource in (datasets, fits, models, formulas, health):
         app.include_router(resource.router, dependencies=[Depends(accepts_json)])
     # These say for themselves which formats they have.
-    for resource in (draws, events):
+    for resource in (estimates, predictions, draws, events, metrics):
         app.include_router(resource.router)
     describe(app)
     return app

@@ -29,7 +29,7 @@ def write(columns: Columns, media_type: str, about: Mapping[str, Any] | None = N
     )
     step = max(1, _CELLS // width)
     return write_batches(
-        (_batch(columns, start, start + step) for start in range(0, max(rows, 1), step)), media_type, about
+        (batch(columns, start, start + step) for start in range(0, max(rows, 1), step)), media_type, about
     )
 
 
@@ -57,13 +57,14 @@ def _taken(sink: io.BytesIO) -> bytes:
     return data
 
 
-def _batch(columns: Columns, start: int, stop: int) -> pa.RecordBatch:
+def batch(columns: Columns, start: int = 0, stop: int | None = None) -> pa.RecordBatch:
+    """Give some rows of columns as one batch."""
     return pa.RecordBatch.from_pydict({name: _array(column[start:stop]) for name, column in columns.items()})
 
 
 def _array(values: NDArray[Any] | Sequence[Any]) -> pa.Array:
     if not isinstance(values, np.ndarray):
-        return pa.array(values)
+        return pa.array(values, pa.string())
     if values.ndim == 2:
         return pa.FixedSizeListArray.from_arrays(_array(values.ravel()), values.shape[1])
     wrong = ~np.isfinite(values) if values.dtype.kind == "f" else None

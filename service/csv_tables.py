@@ -28,8 +28,10 @@ _ARROW = {"boolean": pa.bool_(), "integer": pa.int64(), "number": pa.float64()}
 _LISTED = 5
 
 
-def read_csv(data: bytes, limits: Limits, types: Mapping[str, Kind], missing: frozenset[str]) -> Table:
-    """Read CSV; `types` force the kinds of columns, `missing` are texts that stand for a missing value.
+def read_csv(
+    data: bytes, limits: Limits, types: Mapping[str, Kind], missing: frozenset[str], known: Mapping[str, Kind]
+) -> Table:
+    """Read CSV; `types` and `known` force the kinds of columns, `missing` are texts that stand for a missing value.
 
     Raises InvalidModel with every problem.
     """
@@ -42,7 +44,7 @@ def read_csv(data: bytes, limits: Limits, types: Mapping[str, Kind], missing: fr
     issues, columns = [], {}
     for name in names:
         try:
-            columns[name] = _typed(rows[name], types.get(name))
+            columns[name] = _typed(rows[name], types.get(name) or known.get(name))
         except ColumnError as problem:
             issues.append(Issue(problem.code, f"Column {name!r} {problem}", column=name))
     if issues:

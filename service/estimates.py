@@ -2,22 +2,30 @@
 
 import base64
 import binascii
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
 
+import pyarrow as pa
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from model.summary import groups, summarize
 from service.answers import GroupPage, Summary
 from service.caching import lasting, to_json
+from service.columnar import batch, write, write_batches
 from service.deps import Here, Tenant
 from service.documentation import answers, header_parameters
+from service.flat import LEVEL_COLUMNS, SUMMARY_COLUMNS, columns_of, level_rows, summary_rows
 from service.lookup import find_ended, posterior_of
+from service.media_types import CSV, JSON
+from service.negotiation import accepted_media_type
 from service.problems import Refusal
 from store.base import InvalidCursor
 
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
 
+_VARY = {"Vary": "Accept"}
+_USUAL_PAGE = 100
 USUAL_PROB = 0.95
 Prob = Annotated[float, Query(gt=0, lt=1, description="Probability of the central intervals.")]
 _UNFINISHED = (
@@ -36,20 +44,28 @@ _UNFINISHED = (
     summary="Summarize a fit",
     openapi_extra=header_parameters("If-None-Match"),
     responses=answers(
-        (200, "The summary.", Summary), problems=_UNFINISHED, headers=("ETag",), conditional=True
+        (200, "The summary.", Summary),
+        problems=_UNFINISHED,
+        headers=("ETag",),
+        conditional=True,
+        others=(CSV,),
     ),
 )
 def get_summary(
     request: Request, here: Here, tenant: Tenant, fit_id: str, prob: Prob = USUAL_PROB
 ) -> Response:
     """Give population coefficients, each factor's sd, correlation and covariance, R2, ICC, diagnostics."""
+    media_type = accepted_media_type(request, JSON, CSV)
     record = find_ended(here, tenant, fit_id)
 
-    def write() -> bytes:
+    def written() -> bytes | Iterator[bytes]:
         summary = here.posteriors.summary(record) if prob == USUAL_PROB else None
-        return to_json({"fit_id": fit_id, **(summary or summarize(posterior_of(here, record), prob))})
+        summary = summary or summarize(posterior_of(here, record), prob)
+        if media_type == CSV:
+            return write(columns_of(list(summary_rows(summary)), SUMMARY_COLUMNS), CSV)
+        return to_json({"fit_id": fit_id, **summary})
 
-    return lasting(request, record, here.settings.cache_max_age, write)
+    return lasting(request, record, here.settings.cache_max_age, written, _VARY, media_type)
 
 
 @router.get(
@@ -62,6 +78,7 @@ def get_summary(
         problems=(*_UNFINISHED, "factor-not-found", "invalid-cursor"),
         headers=("ETag",),
         conditional=True,
+        others=(CSV,),
     ),
 )
 def list_groups(
@@ -71,7 +88,10 @@ def list_groups(
     fit_id: str,
     factor: str,
     prob: Prob = USUAL_PROB,
-    limit: Annotated[int, Query(ge=1, le=1000, description="How many entries to a page.")] = 100,
+    limit: Annotated[
+        int | None,
+        Query(ge=1, le=1000, description="How many entries to a page; left out, 100 in JSON and all in CSV."),
+    ] = None,
     cursor: Annotated[
         str | None, Query(max_length=200, description="`next_cursor` of the page before.")
     ] = None,
@@ -81,24 +101,50 @@ def list_groups(
     coefficient: Annotated[str | None, Query(max_length=4000, description="Only this coefficient.")] = None,
 ) -> Response:
     """Give level-specific deviations and coefficients with intervals, one entry by level and coefficient."""
+    media_type = accepted_media_type(request, JSON, CSV)
     record = find_ended(here, tenant, fit_id)
     offset = _read_cursor(cursor)
 
-    def write() -> bytes:
+    def written() -> bytes | Iterator[bytes]:
         posterior = posterior_of(here, record)
         structure = next((found for found in posterior.encoding.factors if found.name == factor), None)
         if structure is None:
             raise Refusal("factor-not-found")
         if coefficient is not None and coefficient not in structure.coefficients:
             raise Refusal("invalid-parameter", "The factor has no such coefficient.")
-        items, total = groups(
-            posterior, factor, prob=prob, offset=offset, limit=limit, search=search, coefficient=coefficient
-        )
-        following = _write_cursor(offset + limit) if offset + limit < total else None
+
+        def some(start: int, count: int) -> tuple[list[dict[str, Any]], int]:
+            return groups(
+                posterior,
+                factor,
+                prob=prob,
+                offset=start,
+                limit=count,
+                search=search,
+                coefficient=coefficient,
+            )
+
+        if media_type == CSV:
+            return write_batches(_batches(some, offset, limit), CSV)
+        count = limit or _USUAL_PAGE
+        items, total = some(offset, count)
+        following = _write_cursor(offset + count) if offset + count < total else None
         page = {"factor": factor, "prob": prob, "total": total, "items": items, "next_cursor": following}
         return to_json(page)
 
-    return lasting(request, record, here.settings.cache_max_age, write)
+    return lasting(request, record, here.settings.cache_max_age, written, _VARY, media_type)
+
+
+def _batches(
+    some: Callable[[int, int], tuple[list[dict[str, Any]], int]], offset: int, limit: int | None
+) -> Iterator[pa.RecordBatch]:
+    """Entries from `offset` on, drawn page by page, so that a factor may have any number of levels."""
+    items, total = some(offset, limit or _USUAL_PAGE)
+    stop = total if limit is None else offset
+    yield batch(columns_of(list(level_rows(items)), LEVEL_COLUMNS))
+    for start in range(offset + _USUAL_PAGE, stop, _USUAL_PAGE):
+        items, _ = some(start, _USUAL_PAGE)
+        yield batch(columns_of(list(level_rows(items)), LEVEL_COLUMNS))
 
 
 def _write_cursor(offset: int) -> str:

@@ -3,9 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service.answers import Estimate
+from service.columnar import Columns
 
 FIGURES = tuple(Estimate.model_fields)
+SUMMARY_COLUMNS = ("parameter", *FIGURES)
+LEVEL_COLUMNS = (
+    "level",
+    "coefficient",
+    *(f"deviation_{figure}" for figure in FIGURES),
+    *(f"value_{figure}" for figure in FIGURES),
+)
 Json = Mapping[str, Any]
 
 
@@ -38,9 +49,15 @@ def level_rows(items: Sequence[Json]) -> Iterator[dict[str, Any]]:
         }
 
 
-def columns_of(rows: Sequence[Json]) -> dict[str, list[Any]]:
-    """Turn rows with the same keys into columns."""
-    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+def columns_of(rows: Sequence[Json], names: Sequence[str]) -> Columns:
+    """Turn rows into columns; the figures of estimates are numbers even where all are null."""
+    return {name: _column(name, [row[name] for row in rows]) for name in names}
+
+
+def _column(name: str, values: list[Any]) -> NDArray[np.float64] | list[Any]:
+    if name.removeprefix("deviation_").removeprefix("value_") not in FIGURES:
+        return values
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def _row(parameter: str, entry: Json) -> dict[str, Any]:

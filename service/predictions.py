@@ -1,28 +1,49 @@
 """Predictions for new rows from a finished fit, made here and at once: no queue and no worker."""
 
-from fastapi import APIRouter
-from starlette.responses import Response
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
-from model.predict import predict
+import numpy as np
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from model.column import Kind
+from model.design import Float
+from model.encoding import encode
+from model.errors import Notice
+from model.learnt import Encoding
+from model.posterior import Posterior
+from model.predict import predict, predicted_draws
+from model.table import Table
 from service.answers import Predictions
-from service.bodies import JsonBody, work_on
-from service.caching import fresh
+from service.bodies import Body, RowsBody, work_on
+from service.caching import fresh, to_json
+from service.columnar import Columns, write
 from service.datasets import opener
-from service.deps import Here, Reader
-from service.documentation import answers, json_request
+from service.deps import Here, Reader, Services
+from service.documentation import answers, rows_request
 from service.lookup import find_ended, posterior_of
-from service.places import in_dataset, moving
-from service.reading import read_prediction
+from service.media_types import ARROW, CSV, JSON
+from service.negotiation import accepted_media_type
+from service.places import in_dataset, in_no_json, moving
+from service.problems import Refusal
+from service.reading import check_prediction_rows, read_prediction
 from service.schemas import PredictionRequest
+from service.tabular import read_rows
 
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
+
+_FIGURES = ("mean", "sd", "median", "lower", "upper")
+_ROWS = 100  # of draws that are written at once
 
 
 @router.post(
     "/predictions",
     operation_id="predict",
     summary="Predict new rows",
-    openapi_extra=json_request(PredictionRequest),
+    openapi_extra=rows_request(PredictionRequest),
     responses=answers(
         (200, "One entry for each row.", Predictions),
         problems=(
@@ -31,29 +52,138 @@ router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
             "fit-not-finished",
             "fit-failed",
             "fit-cancelled",
+            "invalid-csv",
+            "invalid-arrow",
+            "invalid-parquet",
             "store-unavailable",
         ),
         body=True,
+        others=(CSV, ARROW),
     ),
 )
-async def post_predictions(here: Here, tenant: Reader, fit_id: str, body: JsonBody) -> Response:
-    """Predict the linear predictor, the mean of the response, or new responses; the rows need no response."""
+async def post_predictions(
+    request: Request,
+    here: Here,
+    tenant: Reader,
+    fit_id: str,
+    body: RowsBody,
+    kind: Annotated[Literal["linpred", "epred", "predict"] | None, Query()] = None,
+    group_effects: Annotated[list[str], Query(max_length=100)] = [],  # noqa: B006 (FastAPI copies it)
+    new_levels: Annotated[Literal["error", "sample", "population"] | None, Query()] = None,
+    prob: Annotated[float | None, Query(gt=0, lt=1)] = None,
+    seed: Annotated[int | None, Query(ge=0, lt=1 << 63)] = None,
+    returns: Annotated[Literal["summary", "draws"] | None, Query(alias="return")] = None,
+    layout: Annotated[Literal["columns", "records"] | None, Query()] = None,
+) -> Response:
+    """Predict the linear predictor, the mean of the response, or new responses; the rows need no response.
+
+    Where the body is rows alone (CSV, Arrow, Parquet), the query says what JSON would: `?kind=predict&prob=0.9`.
+    """
+    media_type = accepted_media_type(request, JSON, CSV, ARROW)
+    said: dict[str, Any] = {
+        "kind": kind,
+        "group_effects": _group_effects(group_effects),
+        "new_levels": new_levels,
+        "prob": prob,
+        "seed": seed,
+        "return": returns,
+        "layout": layout,
+    }
+    given = {name: value for name, value in said.items() if value is not None}
 
     def answer() -> Response:
         posterior = posterior_of(here, find_ended(here, tenant, fit_id))
-        draws = posterior.chains * posterior.draws
-        request, table = read_prediction(body, here.settings.limits, draws, opener(here, tenant))
-        with moving(None if request.dataset is None else in_dataset):
-            predicted = predict(
-                posterior,
-                table,
-                kind=request.kind,
-                group_effects=request.group_effects,
-                new_levels=request.new_levels,
-                prob=request.prob,
-                seed=request.seed,
-                returns=request.returns,
-            )
-        return fresh(predicted)
+        asked, table = _read(here, tenant, body, posterior, given)
+        if asked.layout == "records" and (media_type != JSON or asked.returns == "draws"):
+            raise Refusal("conflicting-fields", "The layout `records` is one of summaries as JSON.")
+        move = in_dataset if asked.dataset is not None else None if body.media_type == JSON else in_no_json
+        with moving(move):
+            return _answer(posterior, table, asked, media_type)
 
-    return await work_on(here, body, answer)
+    return await work_on(here, body.data, answer)
+
+
+def _read(
+    here: Services, tenant: str, body: Body, posterior: Posterior, given: Mapping[str, Any]
+) -> tuple[PredictionRequest, Table]:
+    limits, draws = here.settings.limits, posterior.chains * posterior.draws
+    if body.media_type == JSON:
+        if given:
+            raise Refusal(
+                "invalid-parameter", "A body of JSON says itself what the query says of other rows."
+            )
+        return read_prediction(body.data, limits, draws, opener(here, tenant))
+    asked = PredictionRequest.model_validate(given)
+    table = read_rows(body, limits, known=_kinds(posterior.encoding))
+    check_prediction_rows(asked, table, limits, draws)
+    return asked, table
+
+
+def _kinds(encoding: Encoding) -> dict[str, Kind]:
+    """The kinds that CSV cannot show: a level of text may look like a number."""
+    return {name: kind for name, kind in encoding.kinds.items() if kind in ("text", "boolean")}
+
+
+def _group_effects(names: list[str]) -> str | list[str] | None:
+    if names in (["all"], ["none"]):
+        return names[0]
+    return names or None
+
+
+def _answer(posterior: Posterior, table: Table, asked: PredictionRequest, media_type: str) -> Response:
+    options: dict[str, Any] = {
+        "kind": asked.kind,
+        "group_effects": asked.group_effects,
+        "new_levels": asked.new_levels,
+        "seed": asked.seed,
+    }
+    if asked.returns == "draws":
+        design = encode(posterior.encoding, table, response=False)
+        draws = predicted_draws(posterior, design, **options)
+        if media_type == JSON:
+            return _stream(_json_draws(draws, asked.kind, design.notices), JSON)
+        flat = draws.reshape(-1, design.rows).T
+        columns = _long(draws) if media_type == CSV else {"draws": flat}
+        return _stream(write(columns, media_type), media_type, [asdict(notice) for notice in design.notices])
+    predicted = predict(posterior, table, prob=asked.prob, **options)
+    if media_type == JSON:
+        return fresh(_records(predicted) if asked.layout == "records" else predicted)
+    figures = {name: np.asarray(predicted[name], dtype=np.float64) for name in _FIGURES}
+    return _stream(write(figures, media_type), media_type, predicted["warnings"])
+
+
+def _stream(
+    written: Iterator[bytes], media_type: str, warnings: list[dict[str, Any]] | None = None
+) -> Response:
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    if warnings:
+        # Rows have no place for them; whoever wants their words asks for JSON.
+        headers["Ranef-Warnings"] = ", ".join(warning["code"] for warning in warnings)
+    return StreamingResponse(written, media_type=media_type, headers=headers)
+
+
+def _records(predicted: dict[str, Any]) -> dict[str, Any]:
+    rows = zip(*(predicted[name] for name in _FIGURES), strict=True)
+    records = [dict(zip(_FIGURES, row, strict=True)) for row in rows]
+    rest = {name: value for name, value in predicted.items() if name not in _FIGURES}
+    return {**rest, "records": records}
+
+
+def _json_draws(draws: Float, kind: str, notices: tuple[Notice, ...]) -> Iterator[bytes]:
+    """The document of draws, some rows at a time."""
+    rows = np.moveaxis(draws, 2, 0).reshape(draws.shape[2], -1)
+    yield b'{"kind":' + to_json(kind) + b',"draws":['
+    for start in range(0, len(rows), _ROWS):
+        yield (b"," if start else b"") + to_json(np.ascontiguousarray(rows[start : start + _ROWS]))[1:-1]
+    yield b'],"warnings":' + to_json([asdict(notice) for notice in notices]) + b"}"
+
+
+def _long(draws: Float) -> Columns:
+    """One line for each row, chain and draw, all numbered from 0."""
+    chains, count, rows = draws.shape
+    return {
+        "row": np.repeat(np.arange(rows), chains * count),
+        "chain": np.tile(np.repeat(np.arange(chains), count), rows),
+        "draw": np.tile(np.arange(count), chains * rows),
+        "value": np.moveaxis(draws, 2, 0).ravel(),
+    }

@@ -74,15 +74,21 @@ def read_prediction(
         issues += _source_issues(request, wrong)
         table = _try(issues, lambda: _rows_of(request, limits, open_dataset))
     if request is not None and table is not None:
-        cap = limits.prediction_rows
-        if request.returns == "draws":
-            cap = min(cap, limits.prediction_draws // draws)
-        if table.rows > cap:
-            pointer = "/data" if request.dataset is None else "/dataset"
-            issues.append(too_many("rows to be predicted at once", table.rows, cap, pointer))
+        asked, rows = request, table
+        _try(issues, lambda: check_prediction_rows(asked, rows, limits, draws))
     if issues or request is None or table is None:
         raise InvalidModel(issues)
     return request, table
+
+
+def check_prediction_rows(request: PredictionRequest, table: Table, limits: Limits, draws: int) -> None:
+    """Raise InvalidModel if there are more rows than are predicted at once by so many draws."""
+    cap = limits.prediction_rows
+    if request.returns == "draws":
+        cap = min(cap, limits.prediction_draws // draws)
+    if table.rows > cap:
+        pointer = "/data" if request.dataset is None else "/dataset"
+        raise InvalidModel(too_many("rows to be predicted at once", table.rows, cap, pointer))
 
 
 def _check_model(

@@ -219,3 +219,5 @@ class PredictionRequest(Strict):
     prob: float = Field(default=0.95, gt=0, lt=1)
     seed: int | None = Field(default=None, ge=0, lt=1 << 63)
     returns: Literal["summary", "draws"] = Field(default="summary", alias="return")
+    layout: Literal["columns", "records"] = "columns"
+    """Whether a summary comes as lists by name, or as one object for each row."""

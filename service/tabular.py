@@ -16,11 +16,14 @@ def read_rows(
     limits: Limits,
     types: Mapping[str, Kind] | None = None,
     missing: frozenset[str] = frozenset(),
+    known: Mapping[str, Kind] | None = None,
 ) -> Table:
-    """Read rows; `types` and `missing` are CSV's only, as the others say of each cell what it is.
+    """Read rows; `types`, `missing` and `known` are CSV's only, as the others say of each cell what it is.
+
+    Columns in `types` must be there, those in `known` need not.
 
     Raises InvalidModel with every problem.
     """
     if body.media_type == CSV:
-        return read_csv(body.data, limits, types or {}, missing)
+        return read_csv(body.data, limits, types or {}, missing, known or {})
     return read_arrow(body.data, limits) if body.media_type == ARROW else read_parquet(body.data, limits)

@@ -54,6 +54,28 @@ class Keys:
         return f"{self.prefix}:tenant:{tenant}:dataset_bytes"
 
     @property
+    def waiting(self) -> str:
+        """Queued fits by the time since when; a queue's name follows."""
+        return f"{self.prefix}:waiting"
+
+    @property
+    def outcomes(self) -> str:
+        """How many fits have ended, by status and method."""
+        return f"{self.prefix}:outcomes"
+
+    def batch(self, batch_id: str) -> str:
+        """A batch with its members."""
+        return f"{self.prefix}:{{{batch_id}}}:batch"
+
+    def batch_ended(self, batch_id: str) -> str:
+        """The members of a batch that have ended."""
+        return f"{self.prefix}:{{{batch_id}}}:ended"
+
+    def batch_order(self, batch_id: str) -> str:
+        """The order in which they have, with how."""
+        return f"{self.prefix}:{{{batch_id}}}:order"
+
+    @property
     def due(self) -> str:
         """Queued and running fits by the time from which something is wrong with them."""
         return f"{self.prefix}:due"
