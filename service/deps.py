@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
 from service.keys import NOBODY_IN_PARTICULAR, KeyRing, Scope
+from service.metering import Metrics
 from service.posteriors import Posteriors
 from service.problems import Refusal
 from service.rates import spend
@@ -41,6 +42,7 @@ class Services:
     datasets: Datasets
     keys: KeyRing
     rates: Rates
+    metrics: Metrics
     # Large bodies become many times their size while they are read, so few are read at a time.
     heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     draining: bool = False

@@ -37,6 +37,7 @@ class Posteriors:
         self._max_bytes = max_bytes
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
         self._bytes = 0
+        self.hits = self.misses = 0
         self._lock = Lock()
         self._loading: dict[tuple[str, str], Lock] = {}
 
@@ -70,7 +71,11 @@ class Posteriors:
         # Many requests for one new fit decode it once.
         with loading:
             try:
-                return self._kept(key, record) or self._load(key, record)
+                kept = self._kept(key, record)
+                with self._lock:
+                    self.hits += kept is not None
+                    self.misses += kept is None
+                return kept or self._load(key, record)
             finally:
                 with self._lock:
                     self._loading.pop(key, None)

@@ -16,6 +16,7 @@ from store.records import (
     Lease,
     Page,
     Progress,
+    QueueState,
     Result,
     WorkerState,
 )
@@ -136,6 +137,14 @@ class Store(Protocol):
 
     def workers(self) -> tuple[WorkerState, ...]:
         """Give the workers that are alive, by id."""
+        ...
+
+    def queues(self) -> Mapping[str, QueueState]:
+        """Tell what waits, by queue."""
+        ...
+
+    def outcomes(self) -> Mapping[tuple[str, str], int]:
+        """Count the fits that have ended, by status and method; what is deleted or expired still counts."""
         ...
 
     def lead(self, worker: str, ttl: float) -> bool:

@@ -16,9 +16,9 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from store.base import StoreFull, StoreUnavailable
+from store.records import QUEUES
 from store.settings import StoreSettings
 
-QUEUES = ("interactive", "batch")
 FIT_TASK = "fit"
 
 

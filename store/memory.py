@@ -6,6 +6,7 @@ It keeps the same promises and passes the same tests; its clock can be given, so
 import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,7 @@ from store.base import QueueFull, StoreFull
 from store.cursors import read_cursor, write_cursor
 from store.policy import Policy
 from store.records import (
+    QUEUES,
     TRANSITIONS,
     WORKER_LOST,
     Claim,
@@ -23,6 +25,7 @@ from store.records import (
     Lease,
     Page,
     Progress,
+    QueueState,
     Result,
     WorkerState,
 )
@@ -37,6 +40,7 @@ class _Fit:
     record: FitRecord
     payload: bytes | None
     due: float
+    waiting_since: float
     fence: str | None = None
     artifacts: dict[str, bytes] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -56,6 +60,7 @@ class MemoryStore:
         self._fits: dict[str, _Fit] = {}
         self._tombstones: dict[str, tuple[str, float]] = {}  # tenant, until
         self._workers: dict[str, tuple[WorkerState, float]] = {}
+        self._outcomes: Counter[tuple[str, str]] = Counter()
         self._leader: tuple[str, float] | None = None
         self._numbers = itertools.count(1)
         self._changed = threading.Condition(threading.RLock())
@@ -78,7 +83,7 @@ class MemoryStore:
                 raise StoreFull(f"the budget of {self._policy.tenant_bytes} bytes is spent", scope="tenant")
             now = self._clock()
             stored = replace(record, status=FitStatus.QUEUED, attempt=0, created_at=now)
-            fit = _Fit(stored, payload, due=now + self._policy.queue_grace)
+            fit = _Fit(stored, payload, due=now + self._policy.queue_grace, waiting_since=now)
             self._fits[record.id] = fit
             self._tombstones.pop(record.id, None)
             self._tell(fit, "status")
@@ -244,6 +249,22 @@ class MemoryStore:
             now = self._clock()
             return tuple(worker for _, (worker, until) in sorted(self._workers.items()) if now < until)
 
+    def queues(self) -> Mapping[str, QueueState]:
+        """Tell what waits, by queue."""
+        with self._changed:
+            now = self._clock()
+            queued = [fit for fit in self._fits.values() if fit.record.status is FitStatus.QUEUED]
+            return {
+                queue: QueueState(len(ages), max(ages, default=0.0))
+                for queue in QUEUES
+                for ages in [[now - fit.waiting_since for fit in queued if fit.record.queue == queue]]
+            }
+
+    def outcomes(self) -> Mapping[tuple[str, str], int]:
+        """Count the fits that have ended."""
+        with self._changed:
+            return dict(self._outcomes)
+
     def lead(self, worker: str, ttl: float) -> bool:
         """Become or stay the one worker that reconciles."""
         with self._changed:
@@ -338,6 +359,7 @@ class MemoryStore:
             fit.payload = None
         fit.fence = None
         fit.record = replace(fit.record, finished_at=now, expires_at=expires)
+        self._outcomes[str(status), fit.record.method or "none"] += 1
         self._tombstones[fit.record.id] = (fit.record.tenant, expires + self._policy.tombstone_ttl)
         self._turn(fit, status)
 
@@ -345,6 +367,8 @@ class MemoryStore:
         if status not in TRANSITIONS[fit.record.status]:
             raise AssertionError(f"{fit.record.status} -> {status} is no legal transition")
         fit.record = replace(fit.record, status=status)
+        if status is FitStatus.QUEUED:
+            fit.waiting_since = self._clock()
         self._tell(fit, "status")
 
     def _tell(self, fit: _Fit, kind: str, progress: Progress | None = None) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+QUEUES = ("interactive", "batch")
+
 
 class FitStatus(StrEnum):
     """Where a fit is in its life."""
@@ -168,3 +170,16 @@ class WorkerState:
     busy: bool
     fit_id: str | None = None
     peak_memory_bytes: int = 0
+    # Of the fits since it began: those that found their programs compiled, those that did not, and the
+    # seconds spent sampling.
+    compile_hits: int = 0
+    compile_misses: int = 0
+    sampling_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """How many fits wait in a queue, and for how many seconds the first of them has."""
+
+    depth: int
+    age: float

@@ -17,6 +17,7 @@ from store.cursors import read_cursor, write_cursor
 from store.keys import Keys
 from store.policy import Policy
 from store.records import (
+    QUEUES,
     Claim,
     Event,
     Failure,
@@ -25,6 +26,7 @@ from store.records import (
     Lease,
     Page,
     Progress,
+    QueueState,
     Result,
     WorkerState,
 )
@@ -251,6 +253,27 @@ class RedisStore:
         alive = [worker_from_json(beat) for beat in cast(list_[bytes | None], beats) if beat is not None]
         return tuple(sorted(alive, key=lambda worker: worker.id))
 
+    def queues(self) -> Mapping[str, QueueState]:
+        """Tell what waits, by queue."""
+        with translated(), self._redis.pipeline(transaction=True) as pipe:
+            pipe.time()
+            for queue in QUEUES:
+                pipe.zcard(f"{self._keys.waiting}:{queue}")
+                pipe.zrange(f"{self._keys.waiting}:{queue}", 0, 0, withscores=True)
+            (seconds, microseconds), *found = pipe.execute()
+        now = seconds + microseconds / 1e6
+        return {
+            queue: QueueState(depth, max(0.0, now - float(first[0][1])) if first else 0.0)
+            for queue, depth, first in zip(QUEUES, found[::2], found[1::2], strict=True)
+        }
+
+    def outcomes(self) -> Mapping[tuple[str, str], int]:
+        """Count the fits that have ended."""
+        with translated():
+            counts = cast(dict[bytes, bytes], read(self._redis, "HGETALL", self._keys.outcomes))
+        named = ((name.decode().split(" ", 1), int(count)) for name, count in counts.items())
+        return {(status, method): count for (status, method), count in named}
+
     def lead(self, worker: str, ttl: float) -> bool:
         """Become or stay the one worker that reconciles."""
         with translated():
@@ -285,6 +308,8 @@ class RedisStore:
             keys.tenant_expiry(tenant),
             keys.tenant_bytes(tenant),
             keys.tombstone(fit_id),
+            keys.waiting,
+            keys.outcomes,
         ]
         with translated():
             return self._scripts[script](keys=names, args=[self._policy, fit_id, keys.blob(fit_id), *args])

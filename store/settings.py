@@ -29,6 +29,8 @@ class StoreSettings(BaseSettings):
     extend_interval: float = 1 * DAY
     unsuccessful_ttl: float = 1 * DAY
     tombstone_ttl: float = 1 * DAY
+    # Counts of ended fits, since the last one.
+    outcomes_ttl: float = 30 * DAY
     dataset_ttl: float = 7 * DAY  # since the last upload of the same content
     # Segments that no record names yet; must outlast the slowest upload.
     upload_ttl: float = 600.0

@@ -65,6 +65,8 @@ class SamplingProcess:
         self._sampler = sampler
         self._warm = False
         self._fit_id: str | None = None
+        self._compile_hits = self._compile_misses = 0
+        self._sampling_seconds = 0.0
         self._changed = threading.Event()
 
     def start(self) -> None:
@@ -77,9 +79,18 @@ class SamplingProcess:
         self._now_runs(fit_id)
         hold_message = partial(self._jobs.hold, delivery_tag)
         try:
-            run(self._store, fit_id, self.id, self._sampler.fit, self._settings, hold_message)
+            run(self._store, fit_id, self.id, self._sample, self._settings, hold_message)
         finally:
             self._now_runs(None)
+
+    def _sample(self, payload: bytes, monitor: Monitor) -> "FitResult":
+        result = self._sampler.fit(payload, monitor)
+        if result.timing.get("compile", 0.0) > 0:
+            self._compile_misses += 1
+        else:
+            self._compile_hits += 1
+        self._sampling_seconds += result.timing.get("sample", 0.0)
+        return result
 
     def _now_runs(self, fit_id: str | None) -> None:
         self._fit_id = fit_id
@@ -100,7 +111,16 @@ class SamplingProcess:
         while True:
             self._changed.clear()
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-            state = WorkerState(self.id, self._warm, self._fit_id is not None, self._fit_id, peak)
+            state = WorkerState(
+                id=self.id,
+                warm=self._warm,
+                busy=self._fit_id is not None,
+                fit_id=self._fit_id,
+                peak_memory_bytes=peak,
+                compile_hits=self._compile_hits,
+                compile_misses=self._compile_misses,
+                sampling_seconds=self._sampling_seconds,
+            )
             try:
                 self._store.beat(state, self._settings.heartbeat_ttl)
             except Exception:

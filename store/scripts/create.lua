@@ -27,5 +27,6 @@ redis.call('ZADD', expiry, 'inf', id)
 redis.call('HSET', sizes, id, bytes)
 redis.call('HINCRBY', sizes, 'total', bytes)
 keep_indexes()
+line_up()
 tell('status')
 return 'created'

@@ -4,6 +4,7 @@ if not tenant then
   return 0
 end
 for _, name in ipairs(all_segments()) do redis.call('UNLINK', name) end
+redis.call('ZREM', waiting .. ':' .. field('queue'), id)
 redis.call('UNLINK', record, events)
 redis.call('ZREM', due, id)
 forget(id)

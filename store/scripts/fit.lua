@@ -1,8 +1,8 @@
 -- What all scripts about one fit share; it is put before each of them.
--- KEYS: record, events, due, the tenant's fits, expiry and bytes, tombstone.
+-- KEYS: record, events, due, the tenant's fits, expiry and bytes, tombstone, waiting (a queue follows), outcomes.
 -- ARGV: policy (JSON), fit id, prefix of the fit's segments, then the script's own.
 -- Segments are named by the record, so they cannot all be declared as KEYS; they share the record's hash tag.
-local record, events, due, fits, expiry, sizes, tombstone = unpack(KEYS)
+local record, events, due, fits, expiry, sizes, tombstone, waiting, outcomes = unpack(KEYS)
 local policy = cjson.decode(ARGV[1])
 local id, blob = ARGV[2], ARGV[3]
 local clock = redis.call('TIME')
@@ -30,10 +30,21 @@ local function tell(kind, progress)
   redis.call('HSET', record, 'event_at', decimal(now))
 end
 
+-- Keep the fit among those that wait in its queue while it does.
+local function line_up()
+  local line = waiting .. ':' .. field('queue')
+  if field('status') == 'queued' then
+    redis.call('ZADD', line, decimal(now), id)
+  else
+    redis.call('ZREM', line, id)
+  end
+end
+
 local function turn(to)
   for _, legal in ipairs(policy.transitions[field('status')]) do
     if legal == to then
       redis.call('HSET', record, 'status', to)
+      line_up()
       tell('status')
       return true
     end
@@ -144,6 +155,9 @@ local function conclude(status, ttl)
     drop_payload()
   end
   redis.call('HSET', record, 'finished_at', decimal(now))
+  local method = cjson.decode(field('outcome') or field('request')).method
+  redis.call('HINCRBY', outcomes, status .. ' ' .. (method ~= cjson.null and method or 'none'), 1)
+  redis.call('PEXPIRE', outcomes, milliseconds(policy.outcomes_ttl))
   redis.call('HDEL', record, 'fence', 'lease_until')
   redis.call('ZREM', due, id)
   live_until(now + ttl)

@@ -507,3 +507,34 @@ def test_a_failure_does_not_live_on(kit: Kit) -> None:
     kit.sleep(0.2)
     kit.store.extend(failed)
     assert kit.store.get("fit_a") == failed
+
+
+def test_queues_tell_how_many_wait_and_for_how_long(kit: Kit) -> None:
+    for name, queue in (("fit_a", "interactive"), ("fit_b", "interactive"), ("fit_c", "batch")):
+        kit.store.create(record(name, queue=queue), b"")
+        kit.sleep(0.1)
+    queues = kit.store.queues()
+    assert {queue: state.depth for queue, state in queues.items()} == {"interactive": 2, "batch": 1}
+    assert queues["interactive"].age > queues["batch"].age >= 0.1
+    claim = kit.store.claim("fit_a", "worker", 0.05)
+    assert claim is not None
+    kit.store.delete("fit_b")
+    kit.store.request_cancel("fit_c")
+    assert [state.depth for state in kit.store.queues().values()] == [0, 0]
+    kit.sleep(0.1)
+    assert kit.store.recover("fit_a") is not None
+    assert kit.store.queues()["interactive"].depth == 1
+
+
+def test_ends_are_counted_by_status_and_method(store: Store) -> None:
+    for name in ("fit_a", "fit_b"):
+        assert store.finish(claimed(store, name), RESULT, {})
+    assert store.fail(claimed(store, "fit_c"), FAILURE)
+    store.create(replace(record("fit_d"), method="nuts"), b"")
+    store.request_cancel("fit_d")
+    store.delete("fit_a")
+    assert store.outcomes() == {
+        ("succeeded", RESULT.method): 2,
+        ("failed", "none"): 1,
+        ("cancelled", "nuts"): 1,
+    }

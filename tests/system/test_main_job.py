@@ -142,3 +142,25 @@ def test_bad_requests_get_a_clear_problem_and_harm_nothing(client: httpx.Client)
 
     fit = submit(client, case.request(draws=200))
     assert fit["status"] == "succeeded"
+
+
+def test_one_scrape_shows_the_service_its_queue_and_its_worker(client: httpx.Client) -> None:
+    submit(client, {**load("dyestuff").request(), "cache": False})
+
+    def told() -> dict[str, float]:
+        lines = client.get("/metrics").raise_for_status().text.splitlines()
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line[0] != "#"}
+
+    def total(name: str) -> float:
+        return sum(value for sample, value in told().items() if sample.partition("{")[0] == name)
+
+    # A worker tells of itself at its next beat.
+    eventually(lambda: total("ranef_compile_hits_total") + total("ranef_compile_misses_total") >= 1)
+    found = told()
+    assert found['ranef_http_requests_total{method="POST",route="/v1/fits",status="201"}'] >= 1
+    assert found['ranef_fits_total{method="collapsed",status="succeeded"}'] >= 1
+    assert found['ranef_queue_depth{queue="interactive"}'] == 0
+    assert total("ranef_sampling_seconds_total") > 0
+    assert total("ranef_worker_warm") == 1
+    assert total("ranef_worker_peak_memory_bytes") > 50_000_000
+    assert found["ranef_store_up"] == 1
