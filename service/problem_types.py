@@ -51,6 +51,10 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "body-too-large": ProblemType(
         413, "Body too large", "The body of the request is larger than the service accepts; see /v1/limits."
     ),
+    "address-too-long": ProblemType(
+        414, "Address too long", "The path and query of the request are too long."
+    ),
+    "headers-too-large": ProblemType(431, "Headers too large", "The headers of the request are too large."),
     "unsupported-media-type": ProblemType(
         415,
         "Unsupported media type",
@@ -164,6 +168,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "A predictor has one value only, so its effect cannot be told from the intercept.",
     ),
     "constant-response": ProblemType(422, "Constant response", "The response has one value only."),
+    "perfect-fit": ProblemType(
+        422,
+        "Perfect fit",
+        "The model explains the response exactly, so nothing is left to estimate a residual sd from.",
+        "Leave out what determines the response, or give its known errors with `se()`.",
+    ),
     "rank-deficient": ProblemType(
         422,
         "Rank-deficient design",
@@ -221,6 +231,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "No such data set",
         "There is no data set with this id; it may have expired.",
         "Upload it again: the same content gets the same id.",
+    ),
+    "batch-not-found": ProblemType(
+        404,
+        "No such batch",
+        "There is no batch with this id; it may have expired.",
+        "Its fits may be there still.",
     ),
     # Why a fit failed.
     "worker-lost": ProblemType(

@@ -10,6 +10,7 @@ import numpy as np
 
 from model.design import Design, Float
 from model.effects import CollapsedEffects, Effects, StoredEffects
+from model.errors import InvalidModel, Issue
 from model.posterior import FactorPosterior, Posterior
 from model.spec import FitPlan
 from worker.compiled import COMPILED
@@ -76,6 +77,10 @@ def sample(
             monitor.report("sampling", fraction, int(fraction * total))
         return values, carried
 
+    if explains_all(
+        lambda points: density(points, np.zeros((len(points), len(problem.carried))))[0], problem
+    ):
+        raise _perfect_fit()
     start, lower, upper = (array[problem.active] for array in (problem.start, problem.lower, problem.upper))
     return independence.sample(
         density,
@@ -87,6 +92,23 @@ def sample(
         plan.seed,
         proposals,
     )
+
+
+_TOO_MUCH = 20.0
+"""Log density that a vanishing residual sd may gain: where group-level effects can take its place it gains little."""
+
+
+def explains_all(log_density: Callable[[Float], Float], problem: CollapsedProblem) -> bool:
+    """Whether the density grows without end as sigma goes to zero."""
+    if not problem.active[problem.shape.sds]:
+        return False
+    both = log_density(np.stack([problem.start, problem.without_residual])[:, problem.active])
+    return not both[1] - both[0] < _TOO_MUCH and bool(np.isfinite(both[0]))
+
+
+def _perfect_fit() -> InvalidModel:
+    message = "The model explains the response exactly, or so nearly that no residual sd can be estimated."
+    return InvalidModel(Issue("perfect-fit", message, "/formula"))
 
 
 def proposals_per_draw(shape: CollapsedShape) -> int:

@@ -20,6 +20,8 @@ from worker.programs.hyper import Scalar, Scalars, lkj_constants
 from worker.reduction import Crossed
 from worker.shape import CollapsedShape, GroupShape, bucket, level_bucket
 
+_NOTHING_LEFT = 1e-5
+"""A residual sd, in units of the response's, below which the sums have too few digits to tell it from zero."""
 _CONJUGATE = (Kind.FLAT, Kind.NORMAL, Kind.STUDENT_T, Kind.CAUCHY)
 
 
@@ -51,6 +53,8 @@ class CollapsedProblem:
     """Whether every prior integrates to one, so that the marginal likelihood means something."""
     log_evidence_offset: float
     """What turns the integral of the program's density into the marginal likelihood of y."""
+    without_residual: Float  # (hyper,)
+    """The start with a sigma of next to nothing: a density that is higher there has no mode."""
 
     def crossed(self) -> Crossed:
         """The sums of a wide problem, its columns in the program's order."""
@@ -104,6 +108,10 @@ def collapsed_problem(plan: FitPlan, design: Design) -> CollapsedProblem:
     data["lkj"] = np.array([_lkj(plan, factor) for factor in factors]).reshape(-1, 2)
     data["count"] = np.array(standardized.count)
     start = np.concatenate([scalars.inverse(start_values), np.zeros(shape.correlations)])
+    without_residual = start.copy()
+    without_residual[shape.sds] = scalars.inverse(
+        np.where(np.arange(len(start_values)) == shape.sds, _NOTHING_LEFT * at.scale, start_values)
+    )[shape.sds]
     active = np.concatenate([scalars.active, np.ones(shape.correlations, dtype=bool)])
     lower, upper = (
         _pad(wall, shape.dimension, filler)
@@ -126,6 +134,7 @@ def collapsed_problem(plan: FitPlan, design: Design) -> CollapsedProblem:
         carried=np.array([*range(len(integrated)), *dense], dtype=int),
         wide=wide,
         proper=flat == 0,
+        without_residual=without_residual,
         log_evidence_offset=standardized.log_scale - 0.5 * standardized.count * float(np.log(2 * np.pi)),
     )
 
@@ -317,9 +326,10 @@ def _scalars(
     rows, values = [], []
     for factor in factors:
         for i in _block_order(factor):
-            prior, unit = plan.prior("sd", factor.coefficients[i], factor.name), units[factor.name][i]
-            rows.append(Scalar(prior.distribution, prior.bounds, 0.5 * unit, form="half"))
-            values.append(0.5 * unit)
+            prior = plan.prior("sd", factor.coefficients[i], factor.name)
+            unit = 0.5 * min(units[factor.name][i], _prior_size(prior))
+            rows.append(Scalar(prior.distribution, prior.bounds, unit, form="half"))
+            values.append(unit)
     if design.standard_error is None:
         sigma = plan.prior("sigma")
         rows.append(Scalar(sigma.distribution, sigma.bounds, at.scale))
@@ -344,6 +354,13 @@ def _scalars(
     rows += [none] * (shape.kept - len(kept))
     values += [0.0] * (shape.kept - len(kept))
     return Scalars.of(rows), np.array(values)
+
+
+def _prior_size(prior: ResolvedPrior) -> float:
+    """A size that a positive parameter hardly exceeds by its prior, be it far below what the data's units suggest."""
+    if prior.distribution.kind in (Kind.FLAT, Kind.CONSTANT):
+        return np.inf
+    return float(prior.distribution.ppf(np.array(0.95), *prior.bounds))
 
 
 def _lkj(plan: FitPlan, factor: FactorDesign) -> Float:

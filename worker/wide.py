@@ -137,7 +137,7 @@ class _Wide:
                 np.zeros((program.BATCH, width, width)),
             )
             normal[:count, problem.carried] = noise[part]
-            cross[np.ix_(range(count), places, places)] = own[part]
+            cross[np.ix_(np.arange(count), places, places)] = own[part]
             log_det = np.zeros(program.BATCH)
             log_det[:count] = left[part, 0]
             log_density, coefficients = self._finish(batch, normal, cross, log_det, problem.data)

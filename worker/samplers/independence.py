@@ -25,7 +25,9 @@ Walls = tuple[Float, Float]
 """Lower and upper bound of each coordinate (dim,); a density must be computable beyond them, where it does not
 count."""
 
-ROUNDS = 2
+MIN_ROUNDS, MAX_ROUNDS = 2, 6
+GOOD_SHARE = 0.2
+"""Effective share of a round's points from which the proposal is good enough."""
 Components = tuple[tuple[float, float], ...]
 """Shares and degrees of freedom of a proposal's components."""
 NARROW: Components = ((0.85, 20.0), (0.15, 3.0))
@@ -125,13 +127,15 @@ def sample(
         raise NoMode("the curvature at the mode cannot be inverted") from error
     size = 1000 if d <= 8 else 2000
     rounds: list[tuple[Float, Float]] = []
-    for number in range(ROUNDS):
+    for number in range(MAX_ROUNDS):
         points = proposal.draw(size, stream(seed, "round", number))
         rounds.append((points, _inside(points, walls, log_density(points) - proposal.log_density(points))))
         improved = _improve(rounds)
         if improved is None:
             break
         proposal = improved
+        if number + 1 >= MIN_ROUNDS and _effective_share(rounds[-1][1]) >= GOOD_SHARE:
+            break
     if rounds[-1][1].max() <= NOTHING:
         raise NoMode("no proposal around the mode lies where the density is")
     narrow = _walk(density, proposal, rounds[-1], walls, carried, chains, draws, seed, proposals)
@@ -250,6 +254,12 @@ def _derivatives(log_density: LogDensity, x: Float, width: Float) -> tuple[float
         mixed = both.sum() - up[i] - down[i] - up[j] - down[j] + 2 * f[0]
         hessian[i, j] = hessian[j, i] = mixed / (2 * width[i] * width[j])
     return float(f[0]), gradient, -hessian
+
+
+def _effective_share(log_weights: Float) -> float:
+    """Share of points that equally weighted ones would need to be to tell as much."""
+    weights = np.exp(log_weights - log_weights.max())
+    return float(weights.sum() ** 2 / np.sum(weights**2) / len(weights))
 
 
 def _improve(rounds: list[tuple[Float, Float]]) -> _Proposal | None:
