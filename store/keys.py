@@ -76,16 +76,6 @@ class Keys:
         return f"{self.prefix}:{{{batch_id}}}:order"
 
     @property
-    def waiting(self) -> str:
-        """Queued fits by the time since when; a queue's name follows."""
-        return f"{self.prefix}:waiting"
-
-    @property
-    def outcomes(self) -> str:
-        """How many fits have ended, by status and method."""
-        return f"{self.prefix}:outcomes"
-
-    @property
     def due(self) -> str:
         """Queued and running fits by the time from which something is wrong with them."""
         return f"{self.prefix}:due"
