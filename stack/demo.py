@@ -39,7 +39,7 @@ FIT_PATIENCE = 120.0
 def main() -> None:
     """Run the demonstration; exits with 1 when the service does not come up or the fit fails."""
     started = time.monotonic()
-    with _stack() as url, httpx.Client(base_url=url, timeout=30.0) as client:
+    with running_stack() as url, httpx.Client(base_url=url, timeout=30.0) as client:
         _say(f"The service answers at {url} after {time.monotonic() - started:.1f} s.")
         fit = _submit(client)
         _show_fit(fit)
@@ -53,8 +53,8 @@ def main() -> None:
 
 
 @contextmanager
-def _stack() -> Iterator[str]:
-    """Run the stack in a process of its own while the block runs."""
+def running_stack() -> Iterator[str]:
+    """Run the stack in a process of its own while the block runs; gives the address that it answers at."""
     port = os.environ.get("PORT") or str(_free_port())
     folder = Path(os.environ.get("RANEF_DATA") or ROOT / ".ranef")
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,16 +90,21 @@ def _await_service(url: str, process: subprocess.Popen[bytes], log: Path) -> Non
     raise SystemExit(f"The service did not come up; {log} says why.")
 
 
-def _submit(client: httpx.Client) -> dict[str, Any]:
+def classroom() -> dict[str, list[Any]]:
+    """The columns of the classroom data."""
     with (ROOT / "examples" / "classroom.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    columns: dict[str, list[Any]] = {
+    return {
         "student_reading_score": [float(row["student_reading_score"]) for row in rows],
         "student_age_s": [float(row["student_age_s"]) for row in rows],
         "teacher_id": [row["teacher_id"] for row in rows],
     }
+
+
+def _submit(client: httpx.Client) -> dict[str, Any]:
+    columns = classroom()
     _say(f"POST /v1/fits: {FORMULA}")
-    _say(f"               {len(rows)} students, {len(set(columns['teacher_id']))} teachers")
+    _say(f"               {len(columns['teacher_id'])} students, {len(set(columns['teacher_id']))} teachers")
     body = {"formula": FORMULA, "data": {"columns": columns}, "priors": PRIORS, "center": False}
     answer = client.post("/v1/fits", json=body)
     if answer.is_error:
