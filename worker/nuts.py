@@ -111,11 +111,14 @@ class _Walk:
 
     @property
     def _settings(self) -> dict[str, Any]:
-        variances = self.problem.variances
+        # In the order in which JAX lays out a dictionary.
+        names, variances = sorted(self.problem.variances), self.problem.variances
         return {
             "target_accept": np.array(self.plan.sampler.target_accept),
-            # In the order in which JAX lays out a dictionary.
-            "variances": np.concatenate([variances[name].ravel() for name in sorted(variances)]),
+            "variances": np.concatenate([variances[name].ravel() for name in names]),
+            "learned": np.concatenate(
+                [np.full(variances[name].size, not name.endswith("/white")) for name in names]
+            ),
         }
 
     @property

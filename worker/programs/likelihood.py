@@ -6,7 +6,7 @@ What no parameter changes is apart, in NumPy: a sampler need not compute it agai
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.nn import log_sigmoid
+from jax.nn import softplus
 from jax.scipy.special import gammaln, log_ndtr
 from scipy import special
 
@@ -33,6 +33,8 @@ def log_kernel(
             z = (y - _mean(link, eta)) / sigma
             normalizer = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * jnp.log(nu * np.pi) - jnp.log(sigma)
             return normalizer - 0.5 * (nu + 1) * jnp.log1p(z**2 / nu)
+        case "bernoulli" | "binomial" if link == "logit":
+            return y * eta - trials * softplus(eta)
         case "bernoulli" | "binomial":
             log_p, log_q = _log_probabilities(link, eta)
             return y * log_p + (trials - y) * log_q
@@ -80,8 +82,6 @@ def _exp(eta: Array) -> Array:
 def _log_probabilities(link: str, eta: Array) -> tuple[Array, Array]:
     """Log of a probability and of its complement at a linear predictor."""
     match link:
-        case "logit":
-            return log_sigmoid(eta), log_sigmoid(-eta)
         case "probit":
             return log_ndtr(eta), log_ndtr(-eta)
         case "cloglog":

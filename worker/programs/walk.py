@@ -46,7 +46,7 @@ def advance(
 
     def body(number: Array, carried: tuple[Any, dict[str, Array], dict[str, Array]]) -> Any:
         at, walked, statistics = carried
-        new = step(at)
+        new = _keeping_noise(step(at), settings["learned"])
         told = {
             "diverging": new.diverging,
             "steps": new.num_steps,
@@ -67,6 +67,14 @@ def advance(
     state, walked, statistics = jax.lax.fori_loop(0, count, body, begun)
     named = jax.vmap(jax.vmap(lambda position: log_density(shape, position, data)[1]))(walked)
     return state, named, statistics
+
+
+def _keeping_noise(state: Any, learned: Array) -> Any:
+    """The mass of the white noise stays one: its variances are one already, and what a warm-up finds is scatter."""
+    adapted = state.adapt_state
+    names = ("inverse_mass_matrix", "mass_matrix_sqrt", "mass_matrix_sqrt_inv")
+    kept = {name: jnp.where(learned, getattr(adapted, name), 1.0) for name in names}
+    return state._replace(adapt_state=adapted._replace(**kept))
 
 
 def _begin(
