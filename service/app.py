@@ -26,7 +26,7 @@ from service.deps import Enqueue, Services, only_known_parameters
 from service.draining import told_of_signals
 from service.keys import KeyRing
 from service.metering import Metered, Metrics
-from service.middleware import HeadAsGet, LastResort, RequestLog
+from service.middleware import BoundedHead, HeadAsGet, LastResort, RequestLog
 from service.negotiation import accepts_json
 from service.openapi import describe
 from service.posteriors import Posteriors
@@ -107,6 +107,7 @@ def create_app(
                 allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Prefer"],
                 expose_headers=_EXPOSED,
             ),
+            Middleware(BoundedHead, settings=settings),
             Middleware(RateHeaders, settings=settings),
             Middleware(LastResort),
             Middleware(HeadAsGet),

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.problems import respond
+from service.settings import ServiceSettings
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 log = structlog.get_logger()
@@ -53,6 +54,28 @@ class RequestLog:
                     status=status,
                     seconds=round(time.perf_counter() - started, 6),
                 )
+
+
+class BoundedHead:
+    """Refuse a request whose address or headers are longer than anything that means something here."""
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        self.app = app
+        self.settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        address = len(scope["raw_path"]) + len(scope["query_string"])
+        headers = sum(len(name) + len(value) for name, value in scope["headers"])
+        if address > self.settings.address_bytes:
+            await respond(Request(scope), "address-too-long")(scope, receive, send)
+        elif headers > self.settings.header_bytes:
+            await respond(Request(scope), "headers-too-large")(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 class LastResort:

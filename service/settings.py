@@ -62,6 +62,9 @@ class ServiceSettings(BaseSettings):
     rate_quota: NonNegativeInt = 6000
     rate_window: PositiveInt = 60
 
+    # Of the path with its query, and of all headers together.
+    address_bytes: PositiveInt = 16 * 1024
+    header_bytes: PositiveInt = 32 * 1024
     # A client that dawdles with its body is not waited for longer.
     body_seconds: PositiveFloat = 60.0
     posterior_cache_bytes: PositiveInt = 256 * MEBIBYTE
