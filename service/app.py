@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service import (
     VERSION,
+    batches,
     datasets,
     draws,
     estimates,
@@ -34,6 +35,7 @@ from service.rates import RateHeaders
 from service.settings import ServiceSettings
 from service.watching import Watch
 from store.base import Store
+from store.batches import Batches, RedisBatches
 from store.datasets import Datasets
 from store.jobs import Jobs
 from store.rates import Rates, RedisRates
@@ -62,6 +64,7 @@ def create_app(
     enqueue: Enqueue | None = None,
     replies: Replies | None = None,
     dataset_store: Datasets | None = None,
+    batch_store: Batches | None = None,
     keys: KeyRing | None = None,
     rates: Rates | None = None,
 ) -> FastAPI:
@@ -70,13 +73,24 @@ def create_app(
     store = store or RedisStore(StoreSettings())
     replies = replies or RedisReplies(StoreSettings())
     dataset_store = dataset_store or RedisDatasets(StoreSettings())
+    batch_store = batch_store or RedisBatches(StoreSettings())
     enqueue = enqueue or Jobs(StoreSettings()).enqueue
     posteriors = Posteriors(store, settings.posterior_cache_bytes)
     keys = keys or KeyRing.of(settings)
     rates = rates or RedisRates(StoreSettings())
     metering = Metrics()
     services = Services(
-        settings, store, enqueue, posteriors, Watch(store), replies, dataset_store, keys, rates, metering
+        settings,
+        store,
+        enqueue,
+        posteriors,
+        Watch(store),
+        replies,
+        dataset_store,
+        batch_store,
+        keys,
+        rates,
+        metering,
     )
 
     @asynccontextmanager
@@ -120,7 +134,7 @@ def create_app(
     for resource in (datasets, fits, models, formulas, health):
         app.include_router(resource.router, dependencies=[Depends(accepts_json)])
     # These say for themselves which formats they have.
-    for resource in (estimates, predictions, draws, events, metrics):
+    for resource in (estimates, predictions, draws, batches, events, metrics):
         app.include_router(resource.router)
     describe(app)
     return app

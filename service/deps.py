@@ -21,6 +21,7 @@ from service.rates import spend
 from service.settings import ServiceSettings
 from service.watching import Watch
 from store.base import Store
+from store.batches import Batches
 from store.datasets import Datasets
 from store.rates import Rates
 from store.replies import Replies
@@ -40,6 +41,7 @@ class Services:
     watch: Watch
     replies: Replies
     datasets: Datasets
+    batches: Batches
     keys: KeyRing
     rates: Rates
     metrics: Metrics

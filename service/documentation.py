@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.media_types import ARROW, CSV, JSON, PARQUET
+from service.media_types import ARROW, CSV, JSON, NDJSON, PARQUET
 from service.problem_types import PROBLEM_TYPES
 from service.problems import MEDIA_TYPE
 
@@ -90,11 +90,10 @@ def answers(
             responses[status]["model"] = model
             if stream is not None:
                 responses[status]["content"] = {stream: {"schema": {"type": "string"}}}
-            for media_type in others:
-                content = responses[status].setdefault("content", {})
-                content[media_type] = {
-                    "schema": {"type": "string"} | ({} if media_type == CSV else {"format": "binary"})
-                }
+        for media_type in others:
+            text = {} if media_type in (CSV, NDJSON) else {"format": "binary"}
+            content = responses[status].setdefault("content", {})
+            content[media_type] = {"schema": {"type": "string"} | text}
     if conditional:
         responses[304] = {
             "description": "The client has this answer already.",
@@ -131,6 +130,13 @@ def json_request(model: type[BaseModel]) -> dict[str, Any]:
     examples: Any = model.model_config.get("json_schema_extra")
     content: dict[str, Any] = {"schema": schema, "example": examples["examples"][0]}
     return {"requestBody": {"required": True, "content": {JSON: content}}}
+
+
+def list_request(model: type[BaseModel]) -> dict[str, Any]:
+    """Document a body that is JSON as `model` has it, or one member to a line."""
+    described = json_request(model)
+    described["requestBody"]["content"][NDJSON] = {"schema": {"type": "string"}}
+    return described
 
 
 def rows_request(model: type[BaseModel], *headers: str) -> dict[str, Any]:

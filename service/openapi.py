@@ -13,11 +13,14 @@ from pydantic.json_schema import models_json_schema
 
 from service.answers import Problem
 from service.problem_types import PROBLEM_TYPES
-from service.schemas import Data, FitRequest, ModelRequest, PredictionRequest
+from service.schemas import BatchMember, BatchRequest, Data, FitRequest, ModelRequest, PredictionRequest
 
 ROOT = Path(__file__).parent.parent
 OPENAPI_JSON = ROOT / "openapi" / "openapi.json"
 PROBLEMS_MD = ROOT / "docs" / "problems.md"
+
+
+_READ_BY_US = (BatchMember, BatchRequest, Data, FitRequest, ModelRequest, PredictionRequest, Problem)
 
 
 def describe(app: FastAPI) -> None:
@@ -66,7 +69,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     }
     document["security"] = [{"key": []}, {}]
     _, definitions = models_json_schema(
-        [(model, "validation") for model in (Data, FitRequest, ModelRequest, PredictionRequest, Problem)],
+        [(model, "validation") for model in _READ_BY_US],
         ref_template="#/components/schemas/{model}",
     )
     for path in document["paths"].values():

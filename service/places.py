@@ -25,17 +25,17 @@ def in_no_json(pointer: str) -> str | None:
 
 
 @contextmanager
-def moving(move: Move | None) -> Iterator[None]:
-    """Let the errors about `data` that are raised meanwhile point to where the rows came from."""
+def moving(move: Move | None, *, everything: bool = False) -> Iterator[None]:
+    """Let the errors about `data` (or about `everything`) that are raised meanwhile point elsewhere."""
     try:
         yield
     except InvalidModel as error:
         if move is None:
             raise
-        raise InvalidModel(_moved(issue, move) for issue in error.issues) from None
+        raise InvalidModel(_moved(issue, move, everything) for issue in error.issues) from None
 
 
-def _moved(issue: Issue, move: Move) -> Issue:
-    if issue.pointer is None or not (issue.pointer + "/").startswith("/data/"):
+def _moved(issue: Issue, move: Move, everything: bool) -> Issue:
+    if issue.pointer is None or not (everything or (issue.pointer + "/").startswith("/data/")):
         return issue
     return replace(issue, pointer=move(issue.pointer))

@@ -47,6 +47,40 @@ def check_fit(document: object, limits: Limits, open_dataset: OpenDataset) -> tu
     return request, plan
 
 
+def read_shape(schema: type[Request], document: object) -> Request:
+    """Validate a document alone, without what its parts mean; raises InvalidModel."""
+    request, _, issues = _validate(schema, document)
+    if issues or request is None:
+        raise InvalidModel(issues)
+    return request
+
+
+def read_template(document: object, limits: Limits, open_dataset: OpenDataset) -> tuple[FitRequest, Table]:
+    """Check all of a request for a fit that does not depend on which of its rows are used; raises InvalidModel."""
+    request, wrong, issues = _validate(FitRequest, document)
+    table = None
+    if request is not None:
+        asked = request
+        issues += [*_source_issues(asked, wrong), *_metadata_issues(asked.metadata, limits)]
+        table = _try(issues, lambda: _rows_of(asked, limits, open_dataset))
+        rest = wrong | {"data", "dataset", "metadata", "cache"}
+        _, _, others = _check_model(
+            {"formula": "", **_without(document, rest)}, ModelRequest, limits, open_dataset
+        )
+        issues += others if "formula" not in wrong else []
+    if issues or request is None or table is None:
+        raise InvalidModel(issues)
+    return request, table
+
+
+def plan_of(request: FitRequest, table: Table, limits: Limits) -> FitPlan:
+    """Plan the fit of some rows by a request that is sound otherwise; raises InvalidModel."""
+    plan = prepare(_spec(request, table))
+    if issues := _size_issues(plan, limits):
+        raise InvalidModel(issues)
+    return plan
+
+
 def read_check(body: bytes, limits: Limits, open_dataset: OpenDataset) -> tuple[ModelRequest, FitPlan | None]:
     """Read the request for a dry run; there is a plan if there are data. Raises InvalidModel."""
     request, plan, issues = _check_model(read_json(body), ModelRequest, limits, open_dataset)

@@ -33,6 +33,7 @@ class Limits(BaseSettings):
     metadata_characters: PositiveInt = 512  # of a key or a value
     prediction_rows: PositiveInt = 100_000
     prediction_draws: PositiveInt = 5_000_000  # rows times draws, when the draws themselves are wanted
+    batch_members: PositiveInt = 1000
     exported_numbers: PositiveInt = 20_000_000  # in one answer of draws
     page: PositiveInt = 100
     wait_seconds: PositiveInt = 30

@@ -26,8 +26,12 @@ def fit_id(tenant: str, key: str, nonce: str = "") -> str:
     return "fit_" + base64.b32encode(digest).decode().lower()[:26]
 
 
-def submit(here: Services, tenant: str, request: FitRequest, plan: FitPlan) -> tuple[FitRecord, bool]:
+def submit(
+    here: Services, tenant: str, request: FitRequest, plan: FitPlan, queue: str | None = None
+) -> tuple[FitRecord, bool]:
     """Store a fit and queue it, unless it is there; gives its record, and whether it is new.
+
+    Without `queue` what the fit costs decides in which one it waits.
 
     Raises StoreUnavailable, StoreFull and QueueFull.
     """
@@ -40,7 +44,7 @@ def submit(here: Services, tenant: str, request: FitRequest, plan: FitPlan) -> t
             family={"name": plan.family.name, "link": plan.family.link},
             rows=plan.rows,
             dropped_rows=plan.dropped_rows,
-            queue="batch" if plan.cost > here.settings.batch_cost else "interactive",
+            queue=queue or ("batch" if plan.cost > here.settings.batch_cost else "interactive"),
             method=plan.method,
             method_reason=plan.method_reason,
             warnings=tuple(asdict(notice) for notice in plan.warnings),

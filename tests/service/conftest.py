@@ -12,6 +12,7 @@ from model.spec import FitPlan
 from model.summary import summarize
 from service.app import create_app
 from service.settings import Limits, ServiceSettings
+from store.batches import MemoryBatches
 from store.codec import pack, unpack
 from store.datasets import MemoryDatasets
 from store.memory import MemoryStore
@@ -45,6 +46,7 @@ def app(settings: ServiceSettings, store: MemoryStore, queued: list[tuple[str, s
         lambda fit_id, queue: queued.append((fit_id, queue)),
         MemoryReplies(),
         dataset_store=MemoryDatasets(),
+        batch_store=MemoryBatches(),
         rates=MemoryRates(),
     )
 

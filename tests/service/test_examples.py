@@ -17,12 +17,14 @@ def example(path: str) -> dict[str, Any]:
 
 
 def test_every_body_has_an_example_that_works(client: TestClient, finish: Callable[..., Any]) -> None:
-    tried = {"/v1/datasets", "/v1/fits", "/v1/formulas/check", "/v1/fits/{fit_id}/predictions"}
+    tried = {"/v1/batches", "/v1/datasets", "/v1/fits", "/v1/formulas/check", "/v1/fits/{fit_id}/predictions"}
     assert {path for path, methods in PATHS.items() if "requestBody" in methods.get("post", {})} == tried
 
     fit = client.post("/v1/fits", json=example("/v1/fits"))
     assert fit.status_code == 202, fit.text
     assert client.post("/v1/formulas/check", json=example("/v1/formulas/check")).status_code == 200
+    batch = client.post("/v1/batches", json=example("/v1/batches"))
+    assert (batch.status_code, batch.json()["members"]) == (202, 2), batch.text
     assert client.post("/v1/datasets", json=example("/v1/datasets")).status_code == 201
     finish(fit.json()["id"])
     predictions = example("/v1/fits/{fit_id}/predictions")

@@ -1,0 +1,121 @@
+"""The members of a batch: requests from a list, from lines, or one model for each value of a column.
+
+A member that is wrong is one with a problem; the others are made all the same.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.errors import InvalidModel, Issue
+from model.levels import distinct, level_label
+from model.spec import FitPlan
+from model.table import Table
+from service.bodies import Body
+from service.caps import too_many
+from service.media_types import NDJSON
+from service.places import moving
+from service.reading import OpenDataset, check_fit, plan_of, read_json, read_shape, read_template
+from service.schemas import BatchRequest, FitRequest
+from service.settings import Limits
+
+LONGEST_ID = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A member before it is submitted: a checked request with its plan, or what is wrong with it."""
+
+    custom_id: str
+    checked: tuple[FitRequest, FitPlan] | None
+    issues: tuple[Issue, ...] = ()
+
+
+def read_members(body: Body, limits: Limits, open_dataset: OpenDataset) -> Iterator[Candidate]:
+    """Give the members one after the other, so that only one is in memory.
+
+    Raises InvalidModel for what is wrong with the batch as a whole, before the first.
+    """
+    if body.media_type == NDJSON:
+        lines = [line for line in body.data.splitlines() if line.strip()]
+        _check_count(len(lines), limits, None)
+        return _listed(lines, limits, open_dataset)
+    request = read_shape(BatchRequest, read_json(body.data))
+    if request.fits is not None:
+        _check_count(len(request.fits), limits, "/fits")
+        return _listed(request.fits, limits, open_dataset)
+    with moving(lambda pointer: "/template" + pointer, everything=True):
+        template, table = read_template(request.template, limits, open_dataset)
+    assert request.split_by is not None
+    values, index = _split(table, request.split_by)
+    _check_count(len(values), limits, "/split_by")
+    return _parts(template, table, values, index, limits)
+
+
+def _check_count(count: int, limits: Limits, pointer: str | None) -> None:
+    if count == 0:
+        raise InvalidModel(Issue("missing-field", "The batch has no members.", pointer))
+    if count > limits.batch_members:
+        raise InvalidModel(too_many("members of a batch", count, limits.batch_members, pointer))
+
+
+def _listed(
+    documents: Sequence[bytes | object], limits: Limits, open_dataset: OpenDataset
+) -> Iterator[Candidate]:
+    seen: set[str] = set()
+    for number, document in enumerate(documents):
+        custom_id = str(number)
+        try:
+            read = read_json(document) if isinstance(document, bytes) else document
+            custom_id, rest = _named(read, custom_id, seen)
+            yield Candidate(custom_id, check_fit(rest, limits, open_dataset))
+        except InvalidModel as error:
+            yield Candidate(custom_id, None, error.issues)
+
+
+def _named(document: object, usual: str, seen: set[str]) -> tuple[str, object]:
+    """Take the `custom_id` out of a member."""
+    if not isinstance(document, dict) or "custom_id" not in document:
+        seen.add(usual)
+        return usual, document
+    custom_id = document["custom_id"]
+    if not isinstance(custom_id, str) or not 0 < len(custom_id) <= LONGEST_ID:
+        message = f"A `custom_id` is a text of 1 to {LONGEST_ID} characters."
+        raise InvalidModel(Issue("invalid-value", message, "/custom_id"))
+    if custom_id in seen:
+        raise InvalidModel(
+            Issue("invalid-value", "Another member has this `custom_id` already.", "/custom_id")
+        )
+    seen.add(custom_id)
+    return custom_id, {key: value for key, value in document.items() if key != "custom_id"}
+
+
+def _split(table: Table, name: str) -> tuple[list[str], np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    if name not in table:
+        raise InvalidModel(
+            Issue("unknown-column", "The data lack the column to split by.", "/split_by", None, name)
+        )
+    if table[name].missing_count:
+        message = f"The column to split by has {table[name].missing_count} missing values."
+        raise InvalidModel(Issue("missing-values", message, "/split_by", None, name))
+    values, index = distinct(table[name])
+    return [level_label(value) for value in values], index
+
+
+def _parts(
+    template: FitRequest,
+    table: Table,
+    values: Sequence[str],
+    index: np.ndarray[tuple[int], np.dtype[np.int64]],
+    limits: Limits,
+) -> Iterator[Candidate]:
+    # One sort instead of a look at every row for each value.
+    order = np.argsort(index, kind="stable")
+    ends = np.cumsum(np.bincount(index, minlength=len(values)))
+    for number, value in enumerate(values):
+        rows = order[ends[number - 1] if number else 0 : ends[number]]
+        try:
+            yield Candidate(value, (template, plan_of(template, table.take(rows), limits)))
+        except InvalidModel as error:
+            yield Candidate(value, None, error.issues)

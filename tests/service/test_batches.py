@@ -1,0 +1,234 @@
+"""Batches: lists, lines and one model for each value; what ends is told in order, once, and can be resumed."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pyarrow.csv
+import pytest
+from fastapi.testclient import TestClient
+
+from service.answers import Batch, Problem
+from store.memory import MemoryStore
+from store.records import Failure
+from tests.service.samples import COLUMNS, REQUEST
+
+NDJSON = {"Content-Type": "application/x-ndjson"}
+SITES = {**COLUMNS, "site": ["north"] * 12 + ["south"] * 12}
+SPLIT = {"template": {"formula": "y ~ x", "data": {"columns": SITES}}, "split_by": "site"}
+
+
+def seeded(seed: int, **more: Any) -> dict[str, Any]:
+    return {**REQUEST, "sampler": {"seed": seed}, **more}
+
+
+def submit(client: TestClient, body: Any) -> Batch:
+    answer = client.post("/v1/batches", json=body)
+    assert answer.status_code == 202, answer.text
+    batch = Batch.model_validate(answer.json())
+    assert answer.headers["Location"] == f"/v1/batches/{batch.id}"
+    return batch
+
+
+def results(client: TestClient, batch: Batch, query: str = "") -> list[dict[str, Any]]:
+    answer = client.get(f"/v1/batches/{batch.id}/results{query}")
+    assert answer.headers["Content-Type"].startswith("application/x-ndjson")
+    return [orjson.loads(line) for line in answer.content.splitlines()]
+
+
+def test_a_list_of_fits_is_queued_behind_small_ones(
+    client: TestClient, queued: list[tuple[str, str]]
+) -> None:
+    batch = submit(client, {"fits": [seeded(1, custom_id="one"), seeded(2)]})
+    assert (batch.status, batch.members, batch.counts, batch.fraction) == ("running", 2, {"queued": 2}, 0.0)
+    assert [queue for _, queue in queued] == ["batch", "batch"]
+    assert results(client, batch) == []
+
+
+def test_results_come_in_the_order_in_which_they_end(
+    client: TestClient, queued: list[tuple[str, str]], finish: Callable[..., Any]
+) -> None:
+    batch = submit(client, {"fits": [seeded(seed, custom_id=f"seed {seed}") for seed in range(3)]})
+    ids = [fit_id for fit_id, _ in queued]
+    for index in (2, 0):
+        finish(ids[index])
+    lines = results(client, batch)
+    assert [(line["index"], line["custom_id"], line["cursor"]) for line in lines] == [
+        (2, "seed 2", 1),
+        (0, "seed 0", 2),
+    ]
+    assert lines[0]["summary"]["population"][0]["name"] == "Intercept"
+    finish(ids[1])
+    assert [line["index"] for line in results(client, batch, "?after=2")] == [1]
+    assert [line["index"] for line in results(client, batch, "?follow=1")] == [2, 0, 1]
+    ended = Batch.model_validate(client.get(f"/v1/batches/{batch.id}").json())
+    assert (ended.status, ended.counts, ended.fraction) == ("ended", {"succeeded": 3}, 1.0)
+
+
+def test_a_follower_gets_what_ends_while_it_waits(
+    client: TestClient, queued: list[tuple[str, str]], finish: Callable[..., Any]
+) -> None:
+    import threading
+
+    batch = submit(client, {"fits": [seeded(1), seeded(2)]})
+    finish(queued[0][0])
+    later = threading.Timer(0.3, finish, [queued[1][0]])
+    later.start()
+    assert [line["index"] for line in results(client, batch, "?follow=1")] == [0, 1]
+
+
+def test_a_bad_member_is_told_and_stops_no_other(client: TestClient, queued: list[tuple[str, str]]) -> None:
+    fits = [
+        seeded(1),
+        {**REQUEST, "formula": "y ~ nobody", "colour": 1},
+        "nonsense",
+        seeded(2, custom_id="0"),
+    ]
+    batch = submit(client, {"fits": fits})
+    assert batch.counts == {"queued": 1, "rejected": 3}
+    assert len(queued) == 1
+    assert [member.index for member in batch.rejected] == [1, 2, 3]
+    codes = {error.code for error in batch.rejected[0].problem.errors}
+    assert codes == {"unknown-field", "unknown-column"}
+    assert batch.rejected[2].problem.errors[0].pointer == "/custom_id"
+    lines = results(client, batch)
+    assert [(line["index"], line["status"], line["fit_id"]) for line in lines] == [
+        (1, "rejected", None),
+        (2, "rejected", None),
+        (3, "rejected", None),
+    ]
+    Problem.model_validate(lines[0]["problem"])
+
+
+def test_equal_members_share_a_run(client: TestClient, queued: list[tuple[str, str]], finished: str) -> None:
+    batch = submit(client, {"fits": [REQUEST, seeded(1), seeded(1)]})
+    # The first was fitted before.
+    assert batch.counts == {"succeeded": 1, "queued": 2}
+    assert len(queued) == 2
+    assert results(client, batch)[0]["fit_id"] == finished
+
+
+def test_lines_are_members(client: TestClient, queued: list[tuple[str, str]]) -> None:
+    content = orjson.dumps(seeded(1)) + b"\n\n{broken\n" + orjson.dumps(seeded(2, custom_id="b")) + b"\n"
+    answer = client.post("/v1/batches", content=content, headers=NDJSON)
+    batch = Batch.model_validate(answer.json())
+    assert batch.counts == {"queued": 2, "rejected": 1}
+    assert (batch.rejected[0].index, batch.rejected[0].problem.type) == (1, "/problems/invalid-json")
+
+
+def test_one_model_for_each_value(
+    client: TestClient, finish: Callable[..., Any], queued: list[tuple[str, str]]
+) -> None:
+    batch = submit(client, SPLIT)
+    assert batch.counts == {"queued": 2}
+    alone = {name: values[12:] for name, values in COLUMNS.items()}
+    same = client.post("/v1/fits", json={"formula": "y ~ x", "data": {"columns": alone}})
+    assert (same.status_code, same.json()["rows"]) == (200, 12)
+    for fit_id, _ in queued:
+        finish(fit_id)
+    assert {line["custom_id"]: line["fit_id"] for line in results(client, batch)} == {
+        "north": queued[0][0],
+        "south": queued[1][0],
+    }
+
+
+def test_a_value_whose_rows_cannot_be_fitted_stops_no_other(client: TestClient) -> None:
+    columns = {**SITES, "x": [1.0] * 12 + COLUMNS["x"][12:]}
+    batch = submit(
+        client, {"template": {"formula": "y ~ x", "data": {"columns": columns}}, "split_by": "site"}
+    )
+    assert batch.counts == {"queued": 1, "rejected": 1}
+    assert batch.rejected[0].custom_id == "north"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({}, None),
+        ({"fits": [REQUEST], "split_by": "g"}, None),
+        ({"fits": []}, "/fits"),
+        ({"fits": [REQUEST], "colour": 1}, "/colour"),
+        ({**SPLIT, "split_by": "nowhere"}, "/split_by"),
+        ({**SPLIT, "split_by": 1}, "/split_by"),
+        ({**SPLIT, "template": {**SPLIT["template"], "colour": 1}}, "/template/colour"),  # type: ignore[dict-item]
+        ({**SPLIT, "template": {"formula": "y ~ x"}}, "/template/data"),
+        ({**SPLIT, "template": {**SPLIT["template"], "formula": "y ~ ~"}}, "/template/formula"),  # type: ignore[dict-item]
+        ({"fits": [1] * 1001}, "/fits"),
+    ],
+)
+def test_what_is_wrong_with_the_whole_is_refused(client: TestClient, body: Any, pointer: str | None) -> None:
+    answer = client.post("/v1/batches", json=body)
+    assert answer.status_code == 422, answer.text
+    assert pointer in {error.get("pointer") or None for error in answer.json()["errors"]}
+
+
+def test_a_column_with_missing_values_does_not_split(client: TestClient) -> None:
+    columns = {**SITES, "site": [None, *SITES["site"][1:]]}
+    body = {"template": {"formula": "y ~ x", "data": {"columns": columns}}, "split_by": "site"}
+    answer = client.post("/v1/batches", json=body)
+    assert answer.json()["type"] == "/problems/missing-values"
+
+
+def test_cancelling_leaves_alone_what_others_submitted(client: TestClient, fit_id: str) -> None:
+    batch = submit(client, {"fits": [REQUEST, seeded(1), seeded(2)]})
+    answer = client.post(f"/v1/batches/{batch.id}/cancel")
+    assert answer.status_code == 202
+    assert Batch.model_validate(answer.json()).counts == {"queued": 1, "cancelled": 2}
+    assert client.get(f"/v1/fits/{fit_id}").json()["status"] == "queued"
+    client.post(f"/v1/fits/{fit_id}/cancel")
+    assert client.post(f"/v1/batches/{batch.id}/cancel").status_code == 200
+
+
+def test_a_failed_and_a_deleted_member_say_so(
+    client: TestClient, store: MemoryStore, queued: list[tuple[str, str]]
+) -> None:
+    batch = submit(client, {"fits": [seeded(1), seeded(2)]})
+    claim = store.claim(queued[0][0], "test", 60.0)
+    assert claim is not None
+    store.fail(claim, Failure("timeout", "The fit took too long", "It did."))
+    client.delete(f"/v1/fits/{queued[1][0]}")
+    lines = {line["index"]: line for line in results(client, batch)}
+    assert lines[0]["problem"]["type"] == "/problems/timeout"
+    assert (lines[1]["status"], lines[1]["summary"]) == ("gone", None)
+
+
+def test_estimates_come_as_csv(
+    client: TestClient, queued: list[tuple[str, str]], finish: Callable[..., Any]
+) -> None:
+    batch = submit(client, {"fits": [seeded(1, custom_id="good"), "bad"]})
+    finish(queued[0][0])
+    answer = client.get(f"/v1/batches/{batch.id}/results", headers={"Accept": "text/csv"})
+    rows = pyarrow.csv.read_csv(io.BytesIO(answer.content)).to_pylist()
+    line = next(line for line in results(client, batch) if line["index"] == 0)
+    slope = next(row for row in rows if row["parameter"] == "b[x]")
+    assert (slope["custom_id"], slope["mean"]) == ("good", line["summary"]["population"][1]["mean"])
+    assert [row["status"] for row in rows if not row["parameter"]] == ["rejected"]
+    follow = client.get(f"/v1/batches/{batch.id}/results?follow=1", headers={"Accept": "text/csv"})
+    assert (follow.status_code, follow.json()["type"]) == (422, "/problems/invalid-parameter")
+
+
+def test_an_idempotency_key_gives_the_first_batch(client: TestClient) -> None:
+    headers = {"Idempotency-Key": "once"}
+    first, second = (client.post("/v1/batches", json={"fits": [REQUEST]}, headers=headers) for _ in range(2))
+    assert first.content == second.content
+    assert second.headers["Idempotency-Replayed"] == "true"
+
+
+@pytest.mark.parametrize("batch", ["bat_" + "a" * 26, "bat_x", "fit_x"])
+def test_an_unknown_batch_is_not_found(client: TestClient, batch: str) -> None:
+    for answer in (
+        client.get(f"/v1/batches/{batch}"),
+        client.get(f"/v1/batches/{batch}/results"),
+        client.post(f"/v1/batches/{batch}/cancel"),
+    ):
+        assert (answer.status_code, answer.json()["type"]) == (404, "/problems/batch-not-found")
+
+
+def test_another_tenants_batch_is_not_found(client: TestClient, app: Any) -> None:
+    batch = submit(client, {"fits": [REQUEST]})
+    batches = app.state.services.batches
+    other = "bat_" + "b" * 26
+    record = batches.get(batch.id)
+    batches.create(type(record)(other, "someone", record.members))
+    assert client.get(f"/v1/batches/{other}").status_code == 404
