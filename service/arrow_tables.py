@@ -3,6 +3,7 @@
 Text stays dictionary coded all the way, so that a small file cannot become a large one in memory.
 """
 
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from model.column import Column, ColumnError, read_column
 from model.errors import InvalidModel, Issue
 from model.table import Table
+from service.arrow_messages import refuse_compressed
 from service.caps import refuse_too_large
 from service.settings import Limits
 
@@ -22,6 +24,7 @@ def read_arrow(data: bytes, limits: Limits) -> Table:
     """Read an Arrow stream; raises InvalidModel with every problem."""
 
     def read() -> pa.Table:
+        refuse_compressed(data)
         with pa.ipc.open_stream(data) as stream:
             refuse_too_large(len(stream.schema), 0, limits)
             batches, rows = [], 0
@@ -54,7 +57,7 @@ def read_parquet(data: bytes, limits: Limits) -> Table:
 def _read(read: Callable[[], pa.Table], code: str, what: str) -> pa.Table:
     try:
         return read()
-    except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError):
+    except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError, struct.error):
         raise InvalidModel(Issue(code, f"The body cannot be read as {what}.")) from None
 
 

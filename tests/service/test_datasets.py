@@ -233,6 +233,20 @@ def test_damaged_files_are_refused(client: TestClient, cut: int) -> None:
     assert refused(client, b"\x01" + stream(table)[1:cut], ARROW).type == "/problems/invalid-arrow"
 
 
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_buffers_that_are_compressed_inside_the_stream_are_refused(client: TestClient, codec: str) -> None:
+    coded = pa.DictionaryArray.from_arrays(pa.array([0] * 1000), ["x" * 1000])
+    for table in (pa.table({"v": [0.0] * 1000}), pa.table({"v": coded})):
+        sink = io.BytesIO()
+        options = pa.ipc.IpcWriteOptions(compression=codec)
+        with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+            writer.write_table(table)
+        problem = refused(client, sink.getvalue(), ARROW)
+        assert problem.type == "/problems/invalid-arrow"
+        assert "compressed" in problem.errors[0].message
+        assert upload(client, stream(table), ARROW).rows == 1000
+
+
 def test_json_is_checked_where_it_stands(client: TestClient) -> None:
     json = {"Content-Type": "application/json"}
     assert upload(client, orjson.dumps({"records": [{"a": 1}, {"a": 2}]}), json).rows == 2
