@@ -168,6 +168,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "A predictor has one value only, so its effect cannot be told from the intercept.",
     ),
     "constant-response": ProblemType(422, "Constant response", "The response has one value only."),
+    "sampling-failed": ProblemType(
+        422,
+        "Sampling failed",
+        "The density of the model has no finite value where the sampler looked.",
+        "Look for extreme values in the data, or use proper priors of the parameters' size.",
+    ),
     "perfect-fit": ProblemType(
         422,
         "Perfect fit",
