@@ -4,8 +4,8 @@ Run it with `python -m benchmarks.many`; it prints what a fit's phases cost alon
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -23,11 +23,9 @@ from worker import collapsed
 from worker.fitting import fit
 from worker.padding import CollapsedProblem, collapsed_problem
 from worker.programs import collapsed as program
+from worker.shape import CollapsedShape
 
 COUNT, TURNS = 64, 3
-DRAWS = 4 * 1000
-PILOT = 2200
-"""Evaluations of the search for the mode and of the rounds of importance sampling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +51,14 @@ def plans(count: int) -> list[FitPlan]:
     ]
 
 
-def together(shape: Any, points: int) -> Any:
-    """One program that evaluates `points` hyperparameter vectors of each of several data sets."""
-    return jax.jit(jax.vmap(partial(_few, shape, points), in_axes=(0, 0)))
+def together(shape: CollapsedShape) -> Callable[..., Any]:
+    """One program that evaluates hyperparameter vectors of several data sets, (data set, vector, hyper)."""
 
+    def evaluate(theta: jax.Array, data: program.Data) -> tuple[jax.Array, jax.Array]:
+        # The prototype reaches into the program for what one chunk does; an adopted one would have a door there.
+        return program._density(shape, theta, jnp.zeros((theta.shape[0], shape.carried)), data)
 
-def _few(shape: Any, points: int, theta: jax.Array, data: program.Data) -> tuple[jax.Array, jax.Array]:
-    del points  # only the arrays' shape knows of it
-    noise = jnp.zeros((theta.shape[0], shape.carried))
-    return program._density(shape, theta, noise, data)
+    return jax.jit(jax.vmap(evaluate))
 
 
 def points_of(problem: CollapsedProblem, count: int, seed: int) -> NDArray[np.float64]:
@@ -80,7 +77,7 @@ def evaluations() -> None:
         padded = np.zeros((COUNT, program.BATCH, shape.dimension))
         padded[:, :points] = theta
         noise = np.zeros((program.BATCH, shape.carried))
-        shared = together(shape, points)
+        shared = together(shape)
 
         def one_by_one(padded: Float = padded, noise: Float = noise, points: int = points) -> float:
             start = time.perf_counter()
