@@ -18,7 +18,7 @@ from service.lookup import find
 from service.negotiation import accepted_media_type
 from service.views import event_view
 from store.base import StoreUnavailable
-from store.records import FitRecord
+from store.records import Event, FitRecord
 
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["fits"])
 
@@ -66,13 +66,17 @@ async def list_events(
 async def _stream(here: Services, record: FitRecord, after: str | None) -> AsyncIterator[bytes]:
     silent = 0.0
     with here.watch.on(record.id) as happened:
+        # What has happened already is told first; from then on the store is asked when there is something.
+        happened.set()
         while not here.draining:
-            happened.clear()
-            try:
-                events = await run_sync(here.store.events, record.id, after)
-            except StoreUnavailable:
-                # The client comes back by itself, with the id of the last event it has.
-                return
+            events: tuple[Event, ...] = ()
+            if happened.is_set():
+                happened.clear()
+                try:
+                    events = await run_sync(here.store.events, record.id, after)
+                except StoreUnavailable:
+                    # The client comes back by itself, with the id of the last event it has.
+                    return
             for event in events:
                 after = event.id
                 silent = 0.0
