@@ -35,7 +35,7 @@ def test_a_share_of_the_ranks_is_uniform(name: str) -> None:
 def test_another_prior_than_the_one_simulated_from_is_found() -> None:
     model = COLLAPSED["slopes, lkj(2)"]
 
-    other = replace(model, priors={**model.priors, "sd": "exponential(8)"}).plan("collapsed", seed=1).priors
+    other = replace(model, priors={**model.priors, "sd": "exponential(5)"}).plan("collapsed", seed=1).priors
 
     def with_another_prior(plan: FitPlan, monitor: Monitor) -> FitResult:
         return fit(replace(plan, priors=other), monitor)
