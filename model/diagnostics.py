@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 R_HAT_LIMIT = 1.01
 ESS_PER_CHAIN_LIMIT = 100
 PARETO_K_LIMIT = 0.7
+_BOUNDED_TAIL = 0.5
 SEPARATION_LIMIT = 3.0
 """Posterior sd, on the scale of the link, of the effect of one sd of a predictor."""
 
@@ -72,12 +73,15 @@ def estimate(draws: Float, prob: float) -> Estimate:
 def pareto_k(log_weights: Float) -> float:
     """Pareto k-hat of importance weights (Vehtari et al. 2024): above 0.7 they say too little about their target.
 
-    Weights whose largest are all equal have no tail to fit; theirs is 0.
+    Where the largest weight is less than 1.65 times the tail's smallest, there is no heavy tail to see, and a Pareto
+    distribution that is fitted to it all the same can have any shape; k is 0 then.
     """
     from arviz_stats.base.array import array_stats as az
 
-    largest = np.sort(log_weights, axis=None)[-max(5, log_weights.size // 100) :]
-    if np.ptp(largest) == 0.0:
+    size = log_weights.size
+    tail = min(size - 1, max(5, int(np.ceil(min(0.2 * size, 3 * np.sqrt(size))))))
+    largest = np.sort(log_weights, axis=None)[-tail - 1 :]
+    if largest[-1] - largest[0] < _BOUNDED_TAIL:
         return 0.0
     _, k = az.psislw(-np.asarray(log_weights).ravel())
     return float(k)

@@ -230,12 +230,12 @@ def find_mode(log_density: LogDensity, start: Float, walls: Walls) -> tuple[Floa
 
 
 def _width_at_wall(log_density: LogDensity, x: Float, coordinate: int, lower: bool) -> float:
-    """How far from a wall the log density has dropped by about one."""
+    """How far from a wall the log density has first dropped by one; farther out there may be mirror images."""
     distances = 1e-6 * 2.0 ** np.arange(25)
     points = np.tile(x, (len(distances), 1))
     points[:, coordinate] += distances if lower else -distances
-    drop = log_density(x[None])[0] - log_density(points)
-    return float(distances[np.argmin(np.abs(drop - 1.0))])
+    far = log_density(x[None])[0] - log_density(points) >= 1.0
+    return float(distances[np.argmax(far)] if far.any() else distances[-1])
 
 
 def _derivatives(log_density: LogDensity, x: Float, width: Float) -> tuple[float, Float, Float]:
