@@ -80,10 +80,10 @@ def test_refused_at_once(name: str) -> None:
     text = HOSTILE[name]
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.thread_time()
         with pytest.raises(FormulaError) as caught:
             parse(text)
-        times.append(time.perf_counter() - start)
+        times.append(time.thread_time() - start)
     # 10 ms on a quiet core; the rest is for the neighbors of a busy one
     assert min(times) < 0.03
     assert 1 <= len(caught.value.issues) <= limits.FORMULA_ISSUES
@@ -133,8 +133,8 @@ def test_a_refusal_names_its_limit(text: str, limit: int) -> None:
 def test_what_is_large_but_within_the_limits_is_read(text: str) -> None:
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.thread_time()
         formula = parse(text)
-        times.append(time.perf_counter() - start)
+        times.append(time.thread_time() - start)
     assert min(times) < 0.03
     assert parse(str(formula), characters=None) == formula

@@ -198,9 +198,9 @@ def test_a_formula_of_full_length_is_read_in_milliseconds(pattern: list[str], st
     text = (start + "".join(pattern) * 4_000)[:4_000]
     times = []
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = time.thread_time()
         reading(text)
-        times.append(time.perf_counter() - begin)
+        times.append(time.thread_time() - begin)
         if times[-1] < 0.01:
             return
     # 10 ms on a quiet core; the rest is for the neighbors of a busy one
