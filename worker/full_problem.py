@@ -18,7 +18,7 @@ from model.streams import stream
 from worker.penalized import PenalizedFit, penalized_fit
 from worker.programs.hyper import Scalar, Scalars, lkj_constants
 from worker.rows import Rows
-from worker.shape import FactorShape, FullShape, bucket
+from worker.shape import FullShape, GroupShape, bucket
 
 _JITTER = 0.5
 
@@ -61,7 +61,7 @@ def full_problem(plan: FitPlan, design: Design, chains: int) -> FullProblem:
     sds = [_sds(plan, design.factors[f], fitted.sds[f]) for f in order]
     scalars = Scalars.of([*coefficients, *parameters, *(row for of in sds for row in of)])
     factors = tuple(
-        FactorShape(tuple(len(block) for block in design.factors[f].blocks), bucket(rows.levels[f]))
+        GroupShape(tuple(len(block) for block in design.factors[f].blocks), bucket(rows.levels[f]))
         for f in order
     )
     shape = FullShape(
@@ -158,7 +158,7 @@ def _scalar(prior: ResolvedPrior, guess: float) -> Scalar:
     return Scalar(prior.distribution, prior.bounds, guess)
 
 
-def _lkj(plan: FitPlan, factor: FactorDesign, shape: FactorShape) -> Float:
+def _lkj(plan: FitPlan, factor: FactorDesign, shape: GroupShape) -> Float:
     if not shape.correlations:
         return lkj_constants(1.0, shape.blocks)
     return lkj_constants(plan.prior("cor", None, factor.name).distribution.arguments[0], shape.blocks)
@@ -169,7 +169,7 @@ def _conditional(
     fitted: PenalizedFit,
     order: tuple[int, ...],
     x: Float,
-    shape: FactorShape,
+    shape: GroupShape,
     columns: list[int],
 ) -> dict[str, Any]:
     """What a level's deviations are, given the population and the factors before theirs, under the working response.

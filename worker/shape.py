@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class GroupShape:
-    """Sizes of one grouping factor of a collapsed model."""
+    """Sizes of one grouping factor."""
 
     blocks: tuple[int, ...]
     """Sizes of the blocks of correlated coefficients."""
     levels: int
-    """Levels; of a factor that stands alone those whose sums differ, as levels with the same A = Z'Z count as one."""
+    """Levels; of a collapsed factor that stands alone, those that differ in Z'Z: equal ones count as one."""
 
     @property
     def coefficients(self) -> int:
@@ -84,24 +84,6 @@ def level_bucket(levels: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class FactorShape:
-    """Sizes of one grouping factor in the full model."""
-
-    blocks: tuple[int, ...]
-    levels: int
-
-    @property
-    def coefficients(self) -> int:
-        """Group-level coefficients of a level."""
-        return sum(self.blocks)
-
-    @property
-    def correlations(self) -> int:
-        """Free correlations of all blocks."""
-        return sum(size * (size - 1) // 2 for size in self.blocks)
-
-
-@dataclass(frozen=True, slots=True)
 class FullShape:
     """Sizes and settings of the full model, sampled by NUTS."""
 
@@ -109,7 +91,7 @@ class FullShape:
     link: str
     rows: int
     columns: int
-    factors: tuple[FactorShape, ...]
+    factors: tuple[GroupShape, ...]
     """In the order in which their deviations are drawn, each given those before it."""
     scalars: int
     """The family's own parameters."""

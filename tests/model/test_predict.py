@@ -13,7 +13,7 @@ from model.posterior import Posterior
 from model.predict import predict, predicted_draws
 from model.summary import explained_variance, groups, scalars, summarize
 from model.table import Table
-from tests.worker.models import columns, plan
+from tests.worker.models import plan
 from tests.worker.silent import Silent
 from worker.fitting import fit
 
@@ -152,7 +152,3 @@ def test_the_names_of_all_scalars() -> None:
     assert list(scalars(posterior())) == [
         "b[Intercept]", "b[x]", "b[w]", "sd[g][Intercept]", "sd[g][x]", "cor[g][Intercept,x]", "sigma",
     ]  # fmt: skip
-
-
-def test_the_training_data_have_every_group() -> None:
-    assert set(columns()["g"]) == {f"g{i}" for i in range(6)}

@@ -16,7 +16,7 @@ from model.small import cholesky, identity_plus_congruence, solve_lower, solve_l
 from model.small import times_lower_transposed as times_transposed
 from worker.programs.hyper import Transform, constrain, correlation_root
 from worker.programs.likelihood import log_kernel
-from worker.shape import FactorShape, FullShape
+from worker.shape import FullShape, GroupShape
 
 Data = Mapping[str, Any]
 Position = Mapping[str, Array]
@@ -56,7 +56,7 @@ def log_density(shape: FullShape, position: Position, data: Data) -> tuple[Array
 
 
 def _deviations(
-    factor: FactorShape,
+    factor: GroupShape,
     sd: Array,
     correlation: list[list[Array | float]],
     information: Array,

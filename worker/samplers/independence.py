@@ -239,7 +239,7 @@ def _width_at_wall(log_density: LogDensity, x: Float, coordinate: int, lower: bo
 
 
 def _derivatives(log_density: LogDensity, x: Float, width: Float) -> tuple[float, Float, Float]:
-    """Value, gradient and negative Hessian by central differences: 1 + 2 d^2 points in one batch."""
+    """Value, gradient and negative Hessian by central differences: 1 + d + d^2 points in one batch."""
     d = len(x)
     steps = np.diag(width)
     pairs = [(i, j) for i in range(d) for j in range(i)]
