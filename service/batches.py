@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from model.errors import Issue
-from service.answers import Batch
+from service.answers.batches import Batch
 from service.bodies import ListBody, work_on
 from service.caching import fresh, to_json
 from service.columnar import batch as rows_of

@@ -13,7 +13,7 @@ from model.column import Column, Kind
 from model.errors import InvalidModel, Issue
 from model.levels import distinct
 from model.table import Table
-from service.answers import Dataset, DatasetList
+from service.answers.datasets import Dataset, DatasetList
 from service.bodies import Body, RowsBody, work_on
 from service.caching import fresh
 from service.deps import Here, Services, Tenant

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from model.posterior import Posterior
 from service import VERSION
-from service.answers import Draws
+from service.answers.draws import Draws
 from service.caching import lasting, to_json
 from service.columnar import Columns, write
 from service.deps import Here, Tenant

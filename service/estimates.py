@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from model.summary import groups, summarize
-from service.answers import GroupPage, Summary
+from service.answers.estimates import GroupPage, Summary
 from service.caching import lasting, to_json
 from service.columnar import batch, write, write_batches
 from service.deps import Here, Tenant

@@ -10,7 +10,7 @@ from fastapi.sse import format_sse_event
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from service.answers import EventList
+from service.answers.fits import EventList
 from service.caching import fresh, to_json
 from service.deps import Here, Services, Tenant
 from service.documentation import answers

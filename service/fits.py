@@ -7,7 +7,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from service.answers import Fit, FitList
+from service.answers.fits import Fit, FitList
 from service.bodies import JsonBody, work_on
 from service.caching import fresh, lasting, to_json
 from service.datasets import opener

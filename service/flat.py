@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.answers import Estimate
+from service.answers.common import Estimate
 from service.columnar import Columns
 
 FIGURES = tuple(Estimate.model_fields)

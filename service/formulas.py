@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from model.outline import outline
 from model.spec import FitPlan
-from service.answers import FormulaCheck
+from service.answers.formulas import FormulaCheck
 from service.bodies import JsonBody, work_on
 from service.caching import fresh
 from service.datasets import opener

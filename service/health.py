@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from service.answers import Alive, LimitList, ProblemPage, Ready
+from service.answers.health import Alive, LimitList, ProblemPage, Ready
 from service.caching import fresh
 from service.deps import Here
 from service.documentation import answers

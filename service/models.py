@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from model.spec import FitPlan
-from service.answers import Model, PredictionSchema
+from service.answers.models import Model, PredictionSchema
 from service.caching import lasting, to_json
 from service.deps import Here, Services, Tenant
 from service.documentation import answers, header_parameters

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from service.answers import Problem
+from service.answers.common import Problem
 from service.problem_types import PROBLEM_TYPES
 from service.schemas import BatchMember, BatchRequest, Data, FitRequest, ModelRequest, PredictionRequest
 

@@ -17,7 +17,7 @@ from model.learnt import Encoding
 from model.posterior import Posterior
 from model.predict import predict, predicted_draws
 from model.table import Table
-from service.answers import Predictions
+from service.answers.predictions import Predictions
 from service.bodies import Body, RowsBody, work_on
 from service.caching import fresh, to_json
 from service.columnar import Columns, write

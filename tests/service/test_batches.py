@@ -9,7 +9,8 @@ import pyarrow.csv
 import pytest
 from fastapi.testclient import TestClient
 
-from service.answers import Batch, Problem
+from service.answers.batches import Batch
+from service.answers.common import Problem
 from store.memory import MemoryStore
 from store.records import Failure
 from tests.service.samples import COLUMNS, REQUEST

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
-from service.answers import Dataset, DatasetList, Problem
+from service.answers.common import Problem
+from service.answers.datasets import Dataset, DatasetList
 from service.app import create_app
 from service.settings import Limits, ServiceSettings
 from store.datasets import MemoryDatasets

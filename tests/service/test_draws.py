@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from model.posterior import Posterior
 from model.summary import scalars
-from service.answers import Draws
+from service.answers.draws import Draws
 from service.app import create_app
 from service.settings import Limits, ServiceSettings
 from store.memory import MemoryStore

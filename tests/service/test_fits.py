@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.answers import EventList, Fit, FitList, Problem
+from service.answers.common import Problem
+from service.answers.fits import EventList, Fit, FitList
 from store.base import StoreUnavailable
 from store.memory import MemoryStore
 from store.records import Failure

@@ -3,7 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from service.answers import FormulaCheck
+from service.answers.formulas import FormulaCheck
 from tests.service.samples import REQUEST
 
 

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from service.answers import LimitList, Ready
+from service.answers.health import LimitList, Ready
 from store.base import StoreUnavailable
 from store.memory import MemoryStore
 from store.records import WorkerState

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from service.answers import Problem
+from service.answers.common import Problem
 from store.base import StoreUnavailable
 from store.replies import MemoryReplies
 from tests.service.samples import REQUEST

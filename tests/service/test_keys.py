@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from service.answers import Problem
+from service.answers.common import Problem
 from service.app import create_app
 from service.keys import InvalidKeys, Key, KeyRing, Scope, main, new_key, refusal_to_listen
 from service.openapi import openapi_json

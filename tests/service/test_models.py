@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.answers import Model, PredictionSchema
+from service.answers.models import Model, PredictionSchema
 from tests.service.samples import COLUMNS, REQUEST
 
 

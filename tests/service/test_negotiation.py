@@ -12,7 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from model.posterior import Posterior
-from service.answers import Predictions, Summary
+from service.answers.estimates import Summary
+from service.answers.predictions import Predictions
 from tests.service.samples import COLUMNS, REQUEST
 
 CSV = "text/csv"

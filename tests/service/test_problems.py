@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from service.answers import Problem
+from service.answers.common import Problem
 from service.app import create_app
 from service.problem_types import PROBLEM_TYPES
 from service.settings import Limits, ServiceSettings

@@ -8,7 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from model.posterior import Posterior
-from service.answers import GroupPage, Predictions, Problem, Summary
+from service.answers.common import Problem
+from service.answers.estimates import GroupPage, Summary
+from service.answers.predictions import Predictions
 from store.memory import MemoryStore
 from tests.service.samples import COLUMNS
 

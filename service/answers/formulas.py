@@ -1,0 +1,53 @@
+"""The dry run."""
+
+from pydantic import Field
+
+from service.answers.common import Answer, Notice
+
+
+class CheckedGroup(Answer):
+    """One grouping factor of a formula."""
+
+    factor: str
+    levels: int | None = None
+    """Known once there are data, as are the coefficients; before, the terms stand in their place."""
+    coefficients: list[str]
+    correlated: bool
+
+
+class CheckedPrior(Answer):
+    """One prior, as it was resolved."""
+
+    class_: str = Field(alias="class")
+    prior: str
+    source: str
+    coef: str | None = None
+    group: str | None = None
+
+
+class CostEstimate(Answer):
+    """What a fit would take, roughly."""
+
+    seconds: float
+    bytes: int
+
+
+class FormulaCheck(Answer):
+    """What a fit would be; without data only what the formula says by itself."""
+
+    formula: str
+    columns: list[str]
+    """The columns of data that the formula names."""
+    response: str | None = None
+    rows: int | None = None
+    dropped_rows: int | None = None
+    population: list[str] | None = None
+    meanings: dict[str, str] | None = None
+    """What each population coefficient stands for, in words."""
+    groups: list[CheckedGroup] | None = None
+    priors: list[CheckedPrior] | None = None
+    parameters: int | None = None
+    method: str | None = None
+    method_reason: str | None = None
+    estimate: CostEstimate | None = None
+    warnings: list[Notice] = Field(default=[])
