@@ -29,7 +29,7 @@ from service.media_types import CSV, JSON, NDJSON
 from service.members import Candidate, read_members
 from service.negotiation import accepted_media_type
 from service.problems import Refusal, document, issue_errors, summarize
-from service.schemas import BatchRequest
+from service.requests.batches import BatchRequest
 from service.submission import submit
 from service.views import failure_view, timestamp
 from store.base import QueueFull, StoreFull, StoreUnavailable

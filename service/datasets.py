@@ -22,7 +22,7 @@ from service.idempotency import once
 from service.media_types import CSV, JSON
 from service.problems import Refusal
 from service.reading import OpenDataset, read_data
-from service.schemas import Data
+from service.requests.common import Data
 from service.tabular import read_rows
 from service.views import timestamp
 from store.codec import pack, unpack

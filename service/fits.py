@@ -16,7 +16,7 @@ from service.documentation import answers, header_parameters, json_request
 from service.idempotency import once
 from service.lookup import find
 from service.reading import read_fit
-from service.schemas import FitRequest
+from service.requests.fits import FitRequest
 from service.submission import submit
 from service.views import fit_view
 from service.waiting import preference_headers, preferred_wait, until_ended

@@ -14,7 +14,7 @@ from service.datasets import opener
 from service.deps import Here, Reader
 from service.documentation import answers, json_request
 from service.reading import read_check
-from service.schemas import ModelRequest
+from service.requests.fits import ModelRequest
 from service.sizes import result_bytes
 
 router = APIRouter(prefix="/v1/formulas", tags=["formulas"])

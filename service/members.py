@@ -17,7 +17,8 @@ from service.caps import too_many
 from service.media_types import NDJSON
 from service.places import moving
 from service.reading import OpenDataset, check_fit, plan_of, read_json, read_shape, read_template
-from service.schemas import BatchRequest, FitRequest
+from service.requests.batches import BatchRequest
+from service.requests.fits import FitRequest
 from service.settings import Limits
 
 LONGEST_ID = 200

@@ -13,7 +13,10 @@ from pydantic.json_schema import models_json_schema
 
 from service.answers.common import Problem
 from service.problem_types import PROBLEM_TYPES
-from service.schemas import BatchMember, BatchRequest, Data, FitRequest, ModelRequest, PredictionRequest
+from service.requests.batches import BatchMember, BatchRequest
+from service.requests.common import Data
+from service.requests.fits import FitRequest, ModelRequest
+from service.requests.predictions import PredictionRequest
 
 ROOT = Path(__file__).parent.parent
 OPENAPI_JSON = ROOT / "openapi" / "openapi.json"

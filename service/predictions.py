@@ -30,7 +30,7 @@ from service.negotiation import accepted_media_type
 from service.places import in_dataset, in_no_json, moving
 from service.problems import Refusal
 from service.reading import check_prediction_rows, read_prediction
-from service.schemas import PredictionRequest
+from service.requests.predictions import PredictionRequest
 from service.tabular import read_rows
 
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])

@@ -16,7 +16,9 @@ from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
 from model.table import Table, escape_pointer
 from service.caps import refuse_too_large, too_many
 from service.places import Move, in_dataset, in_whole_body, moving
-from service.schemas import Data, FitRequest, ModelRequest, PredictionRequest, Sampler
+from service.requests.common import Data
+from service.requests.fits import FitRequest, ModelRequest, Sampler
+from service.requests.predictions import PredictionRequest
 from service.settings import Limits
 from service.sizes import result_bytes
 

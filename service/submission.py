@@ -12,7 +12,7 @@ import structlog
 
 from model.spec import FitPlan
 from service.deps import Services
-from service.schemas import FitRequest
+from service.requests.fits import FitRequest
 from store.base import StoreUnavailable
 from store.codec import pack
 from store.records import FitRecord

@@ -1,0 +1,55 @@
+"""Requests for batches of fits."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from service.requests.common import COLUMNS_EXAMPLE, Strict
+from service.requests.fits import FitRequest
+
+
+class BatchMember(FitRequest):
+    """A fit of a batch."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": []})
+
+    custom_id: str = Field(default="", max_length=200)
+    """A name of your own for the member; left out, its index."""
+
+
+class BatchRequest(Strict):
+    """Many fits: either a list, or one model for each value of a column."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["fits"]}, {"required": ["template", "split_by"]}],
+            "examples": [
+                {
+                    "template": {
+                        "formula": "student_reading_score ~ student_age_s",
+                        "data": {"columns": COLUMNS_EXAMPLE},
+                    },
+                    "split_by": "teacher_id",
+                }
+            ],
+        }
+    )
+
+    # Each member is validated by itself, so that one that is wrong stops no other.
+    fits: Annotated[
+        list[Any] | None,
+        WithJsonSchema({"type": "array", "items": {"$ref": "#/components/schemas/BatchMember"}}),
+    ] = None
+    template: Annotated[
+        dict[str, Any] | None, WithJsonSchema({"allOf": [{"$ref": "#/components/schemas/FitRequest"}]})
+    ] = None
+    split_by: str | None = None
+    """A column of the template's data."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        split = self.template is not None and self.split_by is not None
+        if (self.fits is not None) == split or (self.template is None) != (self.split_by is None):
+            raise PydanticCustomError("one_form", "A batch is either `fits`, or a `template` with `split_by`")
+        return self

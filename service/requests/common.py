@@ -1,0 +1,48 @@
+"""What the requests of several resources share: strictness, and data sent with a request."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
+
+COLUMNS_EXAMPLE: JsonDict = {
+    "student_reading_score": [512.1, 498.7, 530.2, 541.9],
+    "student_age_s": [0.3, -1.1, 0.8, -0.2],
+    "teacher_id": ["t01", "t01", "t02", "t02"],
+}
+
+
+class Strict(BaseModel):
+    """A part of a request in which nothing is coerced and nothing ignored."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, frozen=True, use_attribute_docstrings=True
+    )
+
+
+Cell = Annotated[
+    Any, WithJsonSchema({"type": ["number", "string", "boolean", "null"], "description": "null: missing."})
+]
+
+
+class Data(Strict):
+    """A data set sent with the request: either columns of equal length, or records."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["columns"]}, {"required": ["records"]}],
+            "examples": [{"columns": COLUMNS_EXAMPLE}],
+        }
+    )
+
+    columns: dict[str, list[Cell]] | None = None
+    """Values by column name; the quickest form."""
+    records: list[dict[str, Cell]] | None = Field(default=None, fail_fast=True)
+    """One object for each row; a key that is not there is a missing value."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.columns is None) == (self.records is None):
+            raise PydanticCustomError("one_form", "Data are either `columns` or `records`")
+        return self
