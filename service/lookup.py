@@ -8,9 +8,11 @@ import re
 import structlog
 
 from model.posterior import Posterior
+from model.spec import FitPlan
 from service.deps import Services
 from service.problems import Refusal
 from store.base import StoreUnavailable
+from store.codec import unpack
 from store.records import FitRecord, FitStatus
 
 log = structlog.get_logger()
@@ -57,3 +59,12 @@ def posterior_of(here: Services, record: FitRecord) -> Posterior:
     if posterior is None:
         raise Refusal("fit-cancelled" if record.status is FitStatus.CANCELLED else "fit-gone")
     return posterior
+
+
+def plan_of(here: Services, record: FitRecord) -> FitPlan:
+    """Give what a fit is a fit of, with its data; nothing is left of it once the fit has failed or was cancelled."""
+    payload = here.store.payload(record.id)
+    if payload is None:
+        reasons = {FitStatus.FAILED: "fit-failed", FitStatus.CANCELLED: "fit-cancelled"}
+        raise Refusal(reasons.get(record.status, "fit-gone"))
+    return FitPlan.from_parts(*unpack(payload))

@@ -8,12 +8,9 @@ from starlette.responses import Response
 from model.spec import FitPlan
 from service.answers.models import Model, PredictionSchema
 from service.caching import lasting, to_json
-from service.deps import Here, Services, Tenant
+from service.deps import Here, Tenant
 from service.documentation import answers, header_parameters
-from service.lookup import find
-from service.problems import Refusal
-from store.codec import unpack
-from store.records import FitRecord, FitStatus
+from service.lookup import find, plan_of
 
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
 _PROBLEMS = ("fit-not-found", "fit-gone", "fit-failed", "fit-cancelled", "store-unavailable")
@@ -33,7 +30,7 @@ def get_model(request: Request, here: Here, tenant: Tenant, fit_id: str) -> Resp
     """
     record = find(here, tenant, fit_id)
     return lasting(
-        request, record, here.settings.cache_max_age, lambda: to_json(_model(fit_id, _plan(here, record)))
+        request, record, here.settings.cache_max_age, lambda: to_json(_model(fit_id, plan_of(here, record)))
     )
 
 
@@ -50,17 +47,8 @@ def get_schema(request: Request, here: Here, tenant: Tenant, fit_id: str) -> Res
     """Give the columns that rows to be predicted must have, with their types and known levels."""
     record = find(here, tenant, fit_id)
     return lasting(
-        request, record, here.settings.cache_max_age, lambda: to_json(_schema(fit_id, _plan(here, record)))
+        request, record, here.settings.cache_max_age, lambda: to_json(_schema(fit_id, plan_of(here, record)))
     )
-
-
-def _plan(here: Services, record: FitRecord) -> FitPlan:
-    payload = here.store.payload(record.id)
-    if payload is None:
-        # What was asked for is dropped at once when a fit fails or is cancelled.
-        reasons = {FitStatus.FAILED: "fit-failed", FitStatus.CANCELLED: "fit-cancelled"}
-        raise Refusal(reasons.get(record.status, "fit-gone"))
-    return FitPlan.from_parts(*unpack(payload))
 
 
 def _model(fit_id: str, plan: FitPlan) -> dict[str, Any]:
