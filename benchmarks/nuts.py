@@ -18,7 +18,7 @@ import numpyro
 import numpyro.distributions as dist
 from numpyro.infer import MCMC, NUTS
 
-from model.diagnostics import estimate
+from model.estimate import estimate
 from model.priors import PriorStatement
 from model.spec import FitSpec, SamplerSettings, prepare
 from model.summary import scalars

@@ -1,16 +1,13 @@
-"""How far the draws can be trusted: r_hat, effective sample sizes and Monte Carlo errors, and the warnings they give.
-
-The estimators are those of `arviz_stats.base` (rank-normalized and split: Vehtari et al. 2021).
-"""
+"""What the diagnostics of a fit say together: the worst of each, and the warnings that they deserve."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from model.design import Float
 from model.errors import Notice
+from model.estimate import Estimate
 
 if TYPE_CHECKING:
     from model.posterior import Posterior
@@ -21,53 +18,6 @@ PARETO_K_LIMIT = 0.7
 _BOUNDED_TAIL = 0.5
 SEPARATION_LIMIT = 3.0
 """Posterior sd, on the scale of the link, of the effect of one sd of a predictor."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What is reported of one scalar quantity; a figure that cannot be computed is None."""
-
-    mean: float
-    sd: float
-    median: float
-    lower: float
-    upper: float
-    mcse_mean: float | None
-    ess_bulk: float | None
-    ess_tail: float | None
-    r_hat: float | None
-
-    def to_json(self) -> dict[str, float | None]:
-        """The estimate under the names that the HTTP contract gives."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-def estimate(draws: Float, prob: float) -> Estimate:
-    """Summarize draws (chain, draw) of one quantity with its central interval of probability `prob`."""
-    tail = (1 - prob) / 2
-    lower, median, upper = np.quantile(draws, [tail, 0.5, 1 - tail])
-    mean, sd = float(draws.mean()), float(draws.std(ddof=1)) if draws.size > 1 else 0.0
-    spread = float(np.ptp(draws))
-    if draws.shape[1] < 4 or spread == 0.0 or not np.isfinite(sd) or sd == 0.0:
-        return Estimate(mean, sd, float(median), float(lower), float(upper), None, None, None, None)
-    # Imported late: the import costs a second that a process which only serves finished summaries need not spend.
-    from arviz_stats.base.array import array_stats as az
-
-    # Standardized first: the estimators take a range below 1e-15, in whatever unit, for a constant.
-    z = (draws - mean) / sd
-    axes = {"chain_axis": 0, "draw_axis": 1}
-    ess_mean = _finite(az.ess(z, method="mean", **axes))
-    return Estimate(
-        mean,
-        sd,
-        float(median),
-        float(lower),
-        float(upper),
-        mcse_mean=None if ess_mean is None else sd / ess_mean**0.5,
-        ess_bulk=_finite(az.ess(z, method="bulk", **axes)),
-        ess_tail=_finite(az.ess(z, method="tail", prob=(0.05, 0.95), **axes)),
-        r_hat=_finite(az.rhat(z, method="rank", **axes)) if draws.shape[0] > 1 else None,
-    )
 
 
 def pareto_k(log_weights: Float) -> float:
@@ -195,8 +145,3 @@ def _separation(posterior: "Posterior") -> Iterable[Notice]:
         )
         advice = "Give them a proper prior, for instance normal(0, 2.5)."
         yield Notice("separation", message, "serious", tuple(far), advice)
-
-
-def _finite(value: Any) -> float | None:
-    number = float(value)
-    return number if np.isfinite(number) else None

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from model.design import Float, Level
-from model.diagnostics import Estimate, estimate, notices, overall
+from model.diagnostics import notices, overall
 from model.errors import Notice
+from model.estimate import Estimate, estimates
+from model.grouping import Factor
 from model.posterior import Posterior
 
 Json = dict[str, Any]
@@ -38,33 +40,34 @@ def pairs(blocks: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
 
 def summarize(posterior: Posterior, prob: float = 0.95) -> Json:
     """The summary of a fit with central intervals of probability `prob`, as the HTTP contract names it."""
-    estimates = {name: estimate(draws, prob) for name, draws in scalars(posterior).items()}
-    groups = {
-        factor.name: _group(posterior, factor, estimates, prob) for factor in posterior.encoding.factors
+    sampled = scalars(posterior)
+    covariances = {
+        (factor.name, i, j): posterior.factors[factor.name].covariance[:, :, i, j]
+        for factor in posterior.encoding.factors
+        for i, j in _elements(factor)
     }
-    marginal, conditional, icc = explained_variance(posterior) or (None, None, {})
+    explained = explained_variance(posterior)
+    shares = {} if explained is None else {"marginal": explained[0], "conditional": explained[1]}
+    icc = {} if explained is None else explained[2]
+    # All at once: judging twenty quantities costs little more than judging one.
+    draws = [*sampled.values(), *covariances.values(), *shares.values(), *icc.values()]
+    found = iter(estimates(np.stack(draws), prob))
+    # Each of these takes its own share: `zip` stops before it asks for more than the names of its first argument.
+    of, of_covariance = dict(zip(sampled, found, strict=False)), dict(zip(covariances, found, strict=False))
+    of_share, of_icc = dict(zip(shares, found, strict=False)), dict(zip(icc, found, strict=False))
     return {
         "prob": prob,
-        "population": [
-            {"name": n, **estimates[f"b[{n}]"].to_json()} for n in posterior.encoding.coefficients
-        ],
-        "groups": groups,
-        "family_parameters": [{"name": n, **estimates[n].to_json()} for n in posterior.parameters],
+        "population": [{"name": n, **of[f"b[{n}]"].to_json()} for n in posterior.encoding.coefficients],
+        "groups": {f.name: _group(f, of, of_covariance) for f in posterior.encoding.factors},
+        "family_parameters": [{"name": n, **of[n].to_json()} for n in posterior.parameters],
         "r2": {
-            "marginal": _maybe(marginal, prob),
-            "conditional": _maybe(conditional, prob),
+            name: of_share[name].to_json() if name in of_share else dict.fromkeys(Estimate.__slots__)
+            for name in ("marginal", "conditional")
         },
-        "icc": {name: estimate(draws, prob).to_json() for name, draws in icc.items()},
-        "diagnostics": overall(estimates, posterior.statistics),
-        "warnings": [asdict(n) for n in warn(posterior, estimates)],
+        "icc": {name: share.to_json() for name, share in of_icc.items()},
+        "diagnostics": overall(of, posterior.statistics),
+        "warnings": [asdict(n) for n in warn(posterior, of)],
     }
-
-
-def _maybe(draws: Float | None, prob: float) -> Json:
-    """The estimate of a quantity, with null for every figure of one that is not defined."""
-    if draws is None:
-        return dict.fromkeys(Estimate.__slots__)
-    return estimate(draws, prob).to_json()
 
 
 def warn(posterior: Posterior, estimates: Mapping[str, Estimate]) -> tuple[Notice, ...]:
@@ -142,19 +145,21 @@ def groups(
     if not wanted:
         return [], total
     deviations = posterior.deviations(factor, numbers)
-    items = []
-    for number, name in wanted:
-        draws = deviations[:, :, numbers.index(number), structure.coefficients.index(name)]
-        population = population_part(posterior, name)
-        items.append(
-            {
-                "level": labels[number],
-                "columns": dict(zip(structure.columns, structure.levels[number], strict=True)),
-                "coefficient": name,
-                "deviation": estimate(draws, prob).to_json(),
-                "value": estimate(draws + population, prob).to_json(),
-            }
+    own = [deviations[:, :, numbers.index(i), structure.coefficients.index(n)] for i, n in wanted]
+    values = [draws + population_part(posterior, n) for draws, (_, n) in zip(own, wanted, strict=True)]
+    found = estimates(np.stack(own + values), prob)
+    items = [
+        {
+            "level": labels[number],
+            "columns": dict(zip(structure.columns, structure.levels[number], strict=True)),
+            "coefficient": name,
+            "deviation": deviation.to_json(),
+            "value": value.to_json(),
+        }
+        for (number, name), deviation, value in zip(
+            wanted, found[: len(wanted)], found[len(wanted) :], strict=True
         )
+    ]
     return items, total
 
 
@@ -171,25 +176,31 @@ def label(level: Level) -> str:
     return ":".join(str(value).lower() if isinstance(value, bool) else str(value) for value in level)
 
 
-def _group(posterior: Posterior, factor: Any, estimates: Mapping[str, Estimate], prob: float) -> Json:
-    names, covariance = factor.coefficients, posterior.factors[factor.name].covariance
-    correlated = pairs(factor.blocks)
-    elements = [
-        (i, j) for i in range(len(names)) for j in range(i, len(names)) if i == j or (i, j) in correlated
-    ]
+def _elements(factor: Factor) -> list[tuple[int, int]]:
+    """The elements of a factor's covariance matrix on and above the diagonal that the model does not fix at zero."""
+    size, correlated = len(factor.coefficients), set(pairs(factor.blocks))
+    return [(i, j) for i in range(size) for j in range(i, size) if i == j or (i, j) in correlated]
+
+
+def _group(
+    factor: Factor,
+    of: Mapping[str, Estimate],
+    of_covariance: Mapping[tuple[str, int, int], Estimate],
+) -> Json:
+    names = factor.coefficients
     return {
         "levels": len(factor.levels),
         "coefficients": list(names),
-        "sd": [{"name": n, **estimates[f"sd[{factor.name}][{n}]"].to_json()} for n in names],
+        "sd": [{"name": n, **of[f"sd[{factor.name}][{n}]"].to_json()} for n in names],
         "correlation": [
             {
                 "names": [names[i], names[j]],
-                **estimates[f"cor[{factor.name}][{names[i]},{names[j]}]"].to_json(),
+                **of[f"cor[{factor.name}][{names[i]},{names[j]}]"].to_json(),
             }
-            for i, j in correlated
+            for i, j in pairs(factor.blocks)
         ],
         "covariance": [
-            {"names": [names[i], names[j]], **estimate(covariance[:, :, i, j], prob).to_json()}
-            for i, j in elements
+            {"names": [names[i], names[j]], **of_covariance[factor.name, i, j].to_json()}
+            for i, j in _elements(factor)
         ],
     }
