@@ -156,8 +156,9 @@ def _submit(request: Request, here: Services, tenant: str, candidate: Candidate)
         try:
             fit, created = submit(here, tenant, *candidate.checked, queue="batch")
             return Member(candidate.custom_id, fit.id, own=created)
-        except QueueFull:
-            issues = (Issue("queue-full", "Too many fits are waiting."),)
+        except QueueFull as error:
+            code = "tenant-queue-full" if error.scope == "tenant" else "queue-full"
+            issues = (Issue(code, "Too many fits are waiting."),)
         except StoreFull as error:
             code = "tenant-full" if error.scope == "tenant" else "store-full"
             issues = (Issue(code, "There is no room for another fit."),)

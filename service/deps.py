@@ -25,6 +25,7 @@ from store.batches import Batches
 from store.datasets import Datasets
 from store.rates import Rates
 from store.replies import Replies
+from store.settings import StoreSettings
 
 Enqueue = Callable[[str, str], None]
 """`enqueue(fit_id, queue)`: put a fit's id into a queue."""
@@ -45,6 +46,7 @@ class Services:
     keys: KeyRing
     rates: Rates
     metrics: Metrics
+    budgets: StoreSettings = field(default_factory=StoreSettings)
     # Large bodies become many times their size while they are read, so few are read at a time.
     heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     draining: bool = False

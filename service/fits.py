@@ -41,6 +41,7 @@ _IN_STORE = ("store-unavailable",)
             "idempotency-conflict",
             "idempotency-in-flight",
             "queue-full",
+            "tenant-queue-full",
             "store-full",
             "tenant-full",
             *_IN_STORE,

@@ -55,8 +55,14 @@ def get_readiness(
     responses=answers((200, "Every cap, by name.", LimitList), keyless=True),
 )
 async def get_limits(here: Here) -> Response:
-    """State what one request may ask for at most."""
-    return fresh({"limits": here.settings.limits.model_dump()})
+    """State what one request may ask for at most, and what a tenant may have at once."""
+    budgets = {
+        "active_fits": here.budgets.max_active,
+        "tenant_active_fits": here.budgets.tenant_active,
+        "tenant_bytes": here.budgets.tenant_bytes,
+        "tenant_dataset_bytes": here.budgets.dataset_bytes,
+    }
+    return fresh({"limits": here.settings.limits.model_dump() | budgets})
 
 
 @router.get(

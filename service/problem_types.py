@@ -262,6 +262,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         409, "Request in flight", "The first request with this Idempotency-Key is not answered yet."
     ),
     "queue-full": ProblemType(429, "Queue full", "Too many fits are waiting; try again later."),
+    "tenant-queue-full": ProblemType(
+        429,
+        "Your places are taken",
+        "You have as many fits waiting or running as one tenant may have at once; see /v1/limits.",
+        "Wait until some of them have ended, or cancel some.",
+    ),
     "internal-error": ProblemType(
         500, "Internal error", "The service failed; the log has the cause under this request id."
     ),

@@ -151,7 +151,9 @@ async def _full(request: Request, error: Exception) -> Response:
 
 
 async def _queue_full(request: Request, error: Exception) -> Response:
-    return respond(request, "queue-full", headers={"Retry-After": "5"})
+    assert isinstance(error, QueueFull)
+    code = "tenant-queue-full" if error.scope == "tenant" else "queue-full"
+    return respond(request, code, headers={"Retry-After": "5"})
 
 
 async def _cursor(request: Request, error: Exception) -> Response:

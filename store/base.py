@@ -35,7 +35,11 @@ class StoreFull(RanefError):
 
 
 class QueueFull(RanefError):
-    """Too many fits are waiting or running already."""
+    """Too many fits are waiting or running already: of all tenants together, or of this one (`scope`)."""
+
+    def __init__(self, message: str, scope: Literal["store", "tenant"] = "store") -> None:
+        super().__init__(message)
+        self.scope: Literal["store", "tenant"] = scope
 
 
 class InvalidCursor(RanefError):

@@ -72,8 +72,11 @@ class MemoryStore:
             if existing is not None and not existing.record.runs_anew:
                 return existing.record, False
             self._forget_expired()
-            if sum(not fit.record.status.terminal for fit in self._fits.values()) >= self._policy.max_active:
+            active = [fit.record.tenant for fit in self._fits.values() if not fit.record.status.terminal]
+            if len(active) >= self._policy.max_active:
                 raise QueueFull(f"{self._policy.max_active} fits are waiting or running already")
+            if active.count(record.tenant) >= self._policy.tenant_active:
+                raise QueueFull(f"{self._policy.tenant_active} of them are the tenant's", scope="tenant")
             spent = sum(
                 fit.bytes
                 for fit in self._fits.values()

@@ -19,6 +19,7 @@ class Policy:
     outcomes_ttl: float
     tenant_bytes: int
     max_active: int
+    tenant_active: int
     max_events: int
     event_interval: float
     max_attempts: int

@@ -88,6 +88,8 @@ class RedisStore:
             self._segments.discard(self._keys.blob(record.id), manifest)
         if outcome == b"queue":
             raise QueueFull(f"{self._settings.max_active} fits are waiting or running already")
+        if outcome == b"tenant queue":
+            raise QueueFull(f"{self._settings.tenant_active} of them are the tenant's", scope="tenant")
         if outcome == b"tenant":
             raise StoreFull(f"the budget of {self._settings.tenant_bytes} bytes is spent", scope="tenant")
         stored = self.get(record.id)

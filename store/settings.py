@@ -42,7 +42,8 @@ class StoreSettings(BaseSettings):
     )  # of the server's maxmemory; the rest is for results
     tenant_bytes: int = 1024 * MEBIBYTE
     dataset_bytes: int = 1024 * MEBIBYTE  # of a tenant's data sets
-    max_active: int = 10_000
+    max_active: int = 10_000  # fits that are queued or running, of all tenants
+    tenant_active: int = 5_000  # of one, so that none takes every place
     max_events: int = 1000
     event_interval: float = 0.5
 

@@ -6,6 +6,9 @@ end
 if redis.call('ZCARD', due) >= policy.max_active then
   return 'queue'
 end
+if redis.call('ZCOUNT', expiry, '+inf', '+inf') >= policy.tenant_active then
+  return 'tenant queue'
+end
 forget_expired()
 local bytes = tonumber(ARGV[5])
 local freed = before and tonumber(redis.call('HGET', sizes, id)) or 0

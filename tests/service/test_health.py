@@ -38,3 +38,4 @@ def test_every_cap_is_stated(client: TestClient) -> None:
     limits = LimitList.model_validate(client.get("/v1/limits").json()).limits
     assert limits["body_bytes"] == 1_000_000
     assert limits["wait_seconds"] == 30
+    assert limits["tenant_active_fits"] == 5000

@@ -178,6 +178,7 @@ def test_unexpected_errors_say_nothing_of_themselves(app: FastAPI, client: TestC
         (StoreFull("full"), 503, "store-full"),
         (StoreFull("full", scope="tenant"), 507, "tenant-full"),
         (QueueFull("full"), 429, "queue-full"),
+        (QueueFull("full", scope="tenant"), 429, "tenant-queue-full"),
     ],
 )
 def test_a_store_that_cannot_is_a_reason_to_come_back(

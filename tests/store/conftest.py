@@ -25,6 +25,7 @@ SHORT = {
     "segment_bytes": 1000,
     "tenant_bytes": 100_000,
     "max_active": 8,
+    "tenant_active": 8,
 }
 
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from store.base import InvalidCursor, QueueFull, Store, StoreFull
+from store.memory import MemoryStore
 from store.records import WORKER_LOST, Claim, FitStatus, Lease, Progress, WorkerState
+from store.redis import RedisStore
 from tests.store.conftest import Kit
 from tests.store.examples import FAILURE, RESULT, record
 
@@ -426,6 +428,23 @@ def test_a_full_queue_refuses_until_a_fit_ends(store: Store) -> None:
     assert not store.create(record("fit_7"), b"")[1]
     store.request_cancel("fit_0")
     assert store.create(record("fit_8"), b"")[1]
+
+
+def test_no_tenant_takes_every_place(kit: Kit) -> None:
+    settings = kit.settings.model_copy(update={"tenant_active": 2})
+    store: Store = MemoryStore(settings) if isinstance(kit.store, MemoryStore) else RedisStore(settings)
+    store.create(record("fit_0"), b"")
+    assert store.claim("fit_0", "worker", LEASE) is not None
+    store.create(record("fit_1"), b"")
+    with pytest.raises(QueueFull) as refused:
+        store.create(record("fit_2"), b"")
+    assert refused.value.scope == "tenant"
+    assert not store.create(record("fit_1"), b"")[1]
+    assert store.create(record("fit_3", tenant="others"), b"")[1]
+    store.request_cancel("fit_1")
+    assert store.create(record("fit_2"), b"")[1]
+    with pytest.raises(QueueFull):
+        store.create(record("fit_1"), b"")
 
 
 def test_ping(store: Store) -> None:
