@@ -4,7 +4,7 @@ Dims: `row`, `coef` (columns of X, or of one factor's Z), `level`. There is neve
 group-level covariates are `z[row]` and the coefficients they multiply are found by `index[row]`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,10 @@ class FactorDesign:
     index: NDArray[np.int64]  # (row,)
     new_levels: tuple[Level, ...] = ()
 
+    def take(self, rows: NDArray[np.intp]) -> "FactorDesign":
+        """Some rows, by their numbers; all levels stay."""
+        return replace(self, z=self.z[rows], index=self.index[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Design:
@@ -60,3 +64,20 @@ class Design:
     def rows(self) -> int:
         """Number of rows."""
         return int(self.x.shape[0])
+
+    def take(self, rows: NDArray[np.intp]) -> "Design":
+        """Some rows, by their numbers."""
+
+        def some(values: Float | None) -> Float | None:
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            x=self.x[rows],
+            offset=self.offset[rows],
+            factors=tuple(factor.take(rows) for factor in self.factors),
+            y=some(self.y),
+            weights=some(self.weights),
+            standard_error=some(self.standard_error),
+            trials=some(self.trials),
+        )

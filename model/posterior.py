@@ -5,7 +5,7 @@ It carries the encoding of its training data, so predictions need nothing else; 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,15 @@ class FactorPosterior:
         """Phi (chain, draw, coef, coef), in the squared units of the response's link."""
         return self.correlation * self.sd[..., :, None] * self.sd[..., None, :]
 
+    def take(self, draws: slice) -> "FactorPosterior":
+        """Some draws of every chain; effects that are drawn on request are drawn for these alone."""
+        effects = self.effects
+        if isinstance(effects, StoredEffects):
+            effects = StoredEffects(effects.values[:, draws])
+        return replace(
+            self, sd=self.sd[:, draws], correlation_root=self.correlation_root[:, draws], effects=effects
+        )
+
 
 @dataclass(frozen=True)
 class Posterior:
@@ -67,6 +76,19 @@ class Posterior:
     def draws(self) -> int:
         """Number of draws of each chain."""
         return int(self.population.shape[1])
+
+    def thinned(self, most: int) -> "Posterior":
+        """Evenly spaced draws of every chain, about `most` in all; all of them where there are no more."""
+        step = -(-self.chains * self.draws // most)
+        if step == 1:
+            return self
+        kept = slice(None, None, step)
+        return replace(
+            self,
+            population=self.population[:, kept],
+            parameters={name: draws[:, kept] for name, draws in self.parameters.items()},
+            factors={name: factor.take(kept) for name, factor in self.factors.items()},
+        )
 
     def deviations(self, factor: str, levels: Any) -> Float:
         """Deviations (chain, draw, level, coef) of the levels with these numbers of one factor, drawn on request."""
