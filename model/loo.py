@@ -79,8 +79,8 @@ class Loo:
         if not (count := int(self.unreliable.sum())):
             return ()
         message = (
-            f"k-hat is above {self.k_limit:.2f} in {count} of {self.rows} rows: without such a row the posterior is too "
-            "far from the one with it, and its leave-one-out density is too optimistic."
+            f"k-hat is above {self.k_limit:.2f} in {count} of {self.rows} rows: without such a row the posterior is "
+            "another, and the leave-one-out density of the row is too optimistic."
         )
         advice = "Look at these rows; fit anew without them, or with a family of heavier tails."
         return (Notice("unreliable_loo", message, "warning", (), advice),)

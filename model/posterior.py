@@ -4,7 +4,7 @@ It carries the encoding of its training data, so predictions need nothing else; 
 `effects`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -37,14 +37,12 @@ class FactorPosterior:
         """Phi (chain, draw, coef, coef), in the squared units of the response's link."""
         return self.correlation * self.sd[..., :, None] * self.sd[..., None, :]
 
-    def take(self, draws: slice) -> "FactorPosterior":
-        """Some draws of every chain; effects that are drawn on request are drawn for these alone."""
+    def choose(self, some: Callable[[Float], Float]) -> "FactorPosterior":
+        """The draws that `some` takes of any (chain, draw, ...); effects on request are drawn for these alone."""
         effects = self.effects
         if isinstance(effects, StoredEffects):
-            effects = StoredEffects(effects.values[:, draws])
-        return replace(
-            self, sd=self.sd[:, draws], correlation_root=self.correlation_root[:, draws], effects=effects
-        )
+            effects = StoredEffects(some(effects.values))
+        return replace(self, sd=some(self.sd), correlation_root=some(self.correlation_root), effects=effects)
 
 
 @dataclass(frozen=True)
@@ -80,14 +78,20 @@ class Posterior:
     def thinned(self, most: int) -> "Posterior":
         """Evenly spaced draws of every chain, about `most` in all; all of them where there are no more."""
         step = -(-self.chains * self.draws // most)
-        if step == 1:
-            return self
-        kept = slice(None, None, step)
+        return self if step == 1 else self._choose(lambda draws: draws[:, ::step])
+
+    def spread(self, count: int) -> "Posterior":
+        """So many draws, at most all, evenly spaced over the chains, as one chain."""
+        total = self.chains * self.draws
+        chosen = np.unravel_index(np.arange(count) * total // count, (self.chains, self.draws))
+        return self._choose(lambda draws: draws[chosen][None])
+
+    def _choose(self, some: Callable[[Float], Float]) -> "Posterior":
         return replace(
             self,
-            population=self.population[:, kept],
-            parameters={name: draws[:, kept] for name, draws in self.parameters.items()},
-            factors={name: factor.take(kept) for name, factor in self.factors.items()},
+            population=some(self.population),
+            parameters={name: some(draws) for name, draws in self.parameters.items()},
+            factors={name: factor.choose(some) for name, factor in self.factors.items()},
         )
 
     def deviations(self, factor: str, levels: Any) -> Float:
