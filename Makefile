@@ -1,5 +1,6 @@
 # demo: run everything and fit a first model · up: run everything (PORT=8000) · test · check · format
 # slow: long campaigns · bench: the figures of the docs · chaos: kill processes in mid-fit · openapi: write openapi/openapi.json
+# node: what only the tests need, from npm
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,7 +13,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 UV_VERSION := 0.13.*
 CODE := model store service worker client stack tests benchmarks examples
 
-.PHONY: up demo test check format slow bench chaos openapi clean
+NODE := tests/contract/node
+
+.PHONY: up demo test check format slow bench chaos openapi node clean
 
 up: .venv
 	$(BIN)/python -m stack.up
@@ -20,7 +23,7 @@ up: .venv
 demo: .venv
 	$(BIN)/python -m stack.demo
 
-test: .venv
+test: .venv node
 	$(BIN)/python -m pytest -q -m "not slow" -n 2
 
 check: .venv
@@ -33,7 +36,7 @@ format: .venv
 	$(BIN)/ruff format $(wildcard $(CODE))
 	$(BIN)/ruff check --fix $(wildcard $(CODE))
 
-slow: .venv
+slow: .venv node
 	$(BIN)/python -m pytest -q -m slow
 
 bench: .venv
@@ -44,6 +47,14 @@ chaos: .venv
 
 openapi: .venv
 	$(BIN)/python -m service.openapi
+
+node: $(NODE)/node_modules/.package-lock.json
+
+# What only the tests need, as the lock file has it.
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
+	@command -v npm > /dev/null || { echo "the tests need Node 20 or newer, with npm" >&2; exit 1; }
+	cd $(NODE) && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
 
 # The environment, as the lock file has it; made again when that has changed.
 .venv: pyproject.toml uv.lock | .ranef/uv
@@ -56,4 +67,4 @@ openapi: .venv
 	.ranef/uv/bin/pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)" || { rm -rf .ranef/uv; exit 1; }
 
 clean:
-	rm -rf .venv .ranef .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .ranef $(NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,13 +9,21 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.media_types import ARROW, CSV, JSON, NDJSON, PARQUET
+from service.media_types import ARROW, CSV, JSON, NDJSON, NETCDF, PARQUET
 from service.problem_types import PROBLEM_TYPES
 from service.problems import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
 
-_EVERY_OPERATION = ("not-acceptable", "invalid-parameter", "internal-error")
+_BINARY = (ARROW, NETCDF, PARQUET)
+
+_EVERY_OPERATION = (
+    "not-acceptable",
+    "address-too-long",
+    "invalid-parameter",
+    "headers-too-large",
+    "internal-error",
+)
 _WITH_A_KEY = ("key-required", "key-unknown", "scope-insufficient", "rate-limited")
 _EVERY_BODY = (
     "invalid-request",
@@ -91,7 +99,7 @@ def answers(
             if stream is not None:
                 responses[status]["content"] = {stream: {"schema": {"type": "string"}}}
         for media_type in others:
-            text = {} if media_type in (CSV, NDJSON) else {"format": "binary"}
+            text = {"format": "binary"} if media_type in _BINARY else {}
             content = responses[status].setdefault("content", {})
             content[media_type] = {"schema": {"type": "string"} | text}
     if conditional:

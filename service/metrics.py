@@ -22,13 +22,10 @@ router = APIRouter(tags=["service"])
     "/metrics",
     operation_id="getMetrics",
     summary="Metrics",
-    responses={
-        **answers(problems=("invalid-parameter",)),
-        200: {
-            "description": "Prometheus's text format, or OpenMetrics where it is accepted.",
-            "content": {"text/plain": {"schema": {"type": "string"}}},
-        },
-    },
+    responses=answers(
+        (200, "Prometheus's text format, or OpenMetrics where it is accepted.", None),
+        others=("text/plain", "application/openmetrics-text"),
+    ),
     response_class=Response,
 )
 def get_metrics(request: Request, here: Here, tenant: Administrator) -> Response:

@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from service.answers.common import Problem
+from service.links import link
 from service.problem_types import PROBLEM_TYPES
 from service.requests.batches import BatchMember, BatchRequest
 from service.requests.common import Data
@@ -23,6 +24,21 @@ OPENAPI_JSON = ROOT / "openapi" / "openapi.json"
 PROBLEMS_MD = ROOT / "docs" / "problems.md"
 
 
+_TAGS = {
+    "datasets": "Rows that are uploaded once and named by requests.",
+    "fits": "A model fitted to data: submitted, followed, listed, cancelled, deleted.",
+    "results": "What a fit found: estimates, draws, predictions.",
+    "batches": "Many fits at once.",
+    "formulas": "A model checked without being fitted.",
+    "service": "The service itself: whether it is alive and ready, its limits, its problems, its metrics.",
+}
+_PATH_PARAMETERS = {
+    "batch_id": "The `id` of a batch.",
+    "code": "The code of a problem: the end of its `type`.",
+    "dataset_id": "The `id` of a data set.",
+    "factor": "The name of a grouping factor, as in the formula.",
+    "fit_id": "The `id` of a fit.",
+}
 _READ_BY_US = (BatchMember, BatchRequest, Data, FitRequest, ModelRequest, PredictionRequest, Problem)
 
 
@@ -61,6 +77,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         description=app.description,
         license_info=app.license_info,
         servers=[{"url": "/"}],
+        tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
         routes=app.routes,
     )
     document["components"]["securitySchemes"] = {
@@ -70,7 +87,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
             "description": "A key of the scope read, write or admin; a service without keys needs none.",
         }
     }
-    document["security"] = [{"key": []}, {}]
+    # Without keys anybody may call it, so the document for all deployments says that a key may be needless.
+    document["security"] = [{"key": []}] if app.state.services.keys.keys else [{"key": []}, {}]
     _, definitions = models_json_schema(
         [(model, "validation") for model in _READ_BY_US],
         ref_template="#/components/schemas/{model}",
@@ -81,6 +99,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 operation["security"] = []
             for parameter in operation.get("parameters", []):
                 parameter["schema"] = _not_null(parameter["schema"])
+                if parameter["in"] == "path" and parameter["name"] in _PATH_PARAMETERS:
+                    parameter.setdefault("description", _PATH_PARAMETERS[parameter["name"]])
+    link(document)
     schemas = document["components"]["schemas"]
     document["components"]["schemas"] = dict(sorted({**schemas, **definitions["$defs"]}.items()))
     return document

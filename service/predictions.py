@@ -36,6 +36,7 @@ from service.tabular import read_rows
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
 
 _FIGURES = ("mean", "sd", "median", "lower", "upper")
+_AS_IN_JSON = "What a body of JSON says under this name; for bodies that are rows alone."
 _ROWS = 100  # of draws that are written at once
 
 
@@ -67,13 +68,17 @@ async def post_predictions(
     tenant: Reader,
     fit_id: str,
     body: RowsBody,
-    kind: Annotated[Literal["linpred", "epred", "predict"] | None, Query()] = None,
-    group_effects: Annotated[list[str], Query(max_length=100)] = [],  # noqa: B006 (FastAPI copies it)
-    new_levels: Annotated[Literal["error", "sample", "population"] | None, Query()] = None,
-    prob: Annotated[float | None, Query(gt=0, lt=1)] = None,
-    seed: Annotated[int | None, Query(ge=0, lt=1 << 63)] = None,
-    returns: Annotated[Literal["summary", "draws"] | None, Query(alias="return")] = None,
-    layout: Annotated[Literal["columns", "records"] | None, Query()] = None,
+    kind: Annotated[Literal["linpred", "epred", "predict"] | None, Query(description=_AS_IN_JSON)] = None,
+    group_effects: Annotated[list[str], Query(max_length=100, description=f"{_AS_IN_JSON} Repeatable.")] = [],  # noqa: B006 (FastAPI copies it)
+    new_levels: Annotated[
+        Literal["error", "sample", "population"] | None, Query(description=_AS_IN_JSON)
+    ] = None,
+    prob: Annotated[float | None, Query(gt=0, lt=1, description=_AS_IN_JSON)] = None,
+    seed: Annotated[int | None, Query(ge=0, lt=1 << 63, description=_AS_IN_JSON)] = None,
+    returns: Annotated[
+        Literal["summary", "draws"] | None, Query(alias="return", description=_AS_IN_JSON)
+    ] = None,
+    layout: Annotated[Literal["columns", "records"] | None, Query(description=_AS_IN_JSON)] = None,
 ) -> Response:
     """Predict the linear predictor, the mean of the response, or new responses; the rows need no response.
 

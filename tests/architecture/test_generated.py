@@ -72,7 +72,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
             return own.union(*map(references, value.values()))
         return set().union(*map(references, value)) if isinstance(value, list) else set()
 
-    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    known = {f"#/components/{kind}/{name}" for kind, all_ in document["components"].items() for name in all_}
     assert references(document) <= known
 
 
