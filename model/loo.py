@@ -1,7 +1,7 @@
 """Leave-one-out cross-validation from the draws of one fit: Pareto smoothed importance sampling (Vehtari, Gelman and
 Gabry 2017; Vehtari et al. 2024), conditional on the group-level effects as `brms::loo` is.
 
-A row of importance ratios is smoothed by `arviz_stats`; what is summed up here is what R's `loo` reports.
+The figures are those of R's `loo`; where there are very many rows, some are left out and the sums are estimated.
 """
 
 from dataclasses import dataclass
@@ -10,58 +10,60 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from model.convergence import FEWEST_DRAWS, effective_sizes
 from model.design import Design, Float
 from model.errors import Notice
+from model.importance import leave_out
 from model.pointwise import pointwise
 from model.posterior import Posterior
+from model.subsample import Total, sample_rows, total
 
+MOST_ROWS = 10_000
+"""Of more rows a sample is left out, and the sums are estimated from it."""
 MOST_DRAWS = 8_000
 """Of a longer posterior evenly spaced draws are used: more would hardly change the estimates."""
-_FEWEST_DRAWS = 25
-"""With fewer there are less than five in the tail, too few for its shape."""
+_ROUGH_DRAWS = 20
+"""Draws from which the density of each row is roughly known, where only a sample of the rows is left out."""
 
 
 @dataclass(frozen=True)
 class Loo:
-    """The leave-one-out estimates of each row, (row,), and their sums.
+    """The leave-one-out estimates of each row that was left out, (sampled row,), and their sums over all rows.
 
     `elpd` is the log density or probability of the row when it is predicted from all others, `p_loo` how much is lost
     against a prediction that has seen it, `pareto_k` the shape of the tail of the importance weights (infinite where no
-    Pareto distribution has their shape) and `mcse` the Monte Carlo standard error of `elpd`. `draws` are all that were
-    used.
+    Pareto distribution has their shape) and `mcse` the Monte Carlo standard error of `elpd`. `rough` (row,) is near
+    the elpd of every row; it is `elpd` where all are left out. `draws` are all that were used.
     """
 
+    sampled: NDArray[np.intp]
     elpd: Float
     p_loo: Float
     pareto_k: Float
     mcse: Float
+    rough: Float
     draws: int
 
     @property
     def rows(self) -> int:
-        """Number of rows."""
-        return len(self.elpd)
+        """Number of rows, left out or not."""
+        return len(self.rough)
 
-    @property
-    def elpd_loo(self) -> float:
-        """Expected log pointwise predictive density: the sum over rows."""
-        return float(self.elpd.sum())
+    @cached_property
+    def elpd_total(self) -> Total:
+        """Expected log pointwise predictive density."""
+        return total(self.elpd, self.rough, self.sampled)
 
-    @property
-    def se(self) -> float | None:
-        """Standard error of `elpd_loo`, as of a sample of rows."""
-        return total_error(self.elpd)
-
-    @property
-    def p_loo_total(self) -> float:
+    @cached_property
+    def p_loo_total(self) -> Total:
         """Effective number of parameters."""
-        return float(self.p_loo.sum())
+        return total(self.p_loo, np.zeros(self.rows), self.sampled)
 
     @property
     def mcse_total(self) -> float | None:
-        """Monte Carlo standard error of `elpd_loo`; None where some weights are too heavy-tailed to have one."""
-        return None if self.unreliable.any() else float(np.sqrt(np.sum(self.mcse**2)))
+        """Monte Carlo standard error of the sum; None where some weights are too heavy-tailed to have one."""
+        if self.unreliable.any():
+            return None
+        return float(np.sqrt(np.sum(self.mcse**2)) * self.rows / len(self.sampled))
 
     @property
     def k_limit(self) -> float:
@@ -70,80 +72,46 @@ class Loo:
 
     @cached_property
     def unreliable(self) -> NDArray[np.bool_]:
-        """Rows (row,) whose importance weights say too little, so that their estimates are too good."""
+        """Rows (sampled row,) whose importance weights say too little, so that their estimates are too good."""
         return self.pareto_k > self.k_limit
 
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What a reader of the estimates should know."""
-        if not (count := int(self.unreliable.sum())):
-            return ()
-        message = (
-            f"k-hat is above {self.k_limit:.2f} in {count} of {self.rows} rows: without such a row the posterior is "
-            "another, and the leave-one-out density of the row is too optimistic."
-        )
-        advice = "Look at these rows; fit anew without them, or with a family of heavier tails."
-        return (Notice("unreliable_loo", message, "warning", (), advice),)
+        found = []
+        if len(self.sampled) < self.rows:
+            message = f"{len(self.sampled)} of {self.rows} rows were left out, and the sums are estimated from these."
+            found.append(Notice("loo_subsample", message, "info"))
+        if count := int(self.unreliable.sum()):
+            message = (
+                f"k-hat is above {self.k_limit:.2f} in {count} of {len(self.sampled)} rows: without such a row the "
+                "posterior is another, and the leave-one-out density of the row is too optimistic."
+            )
+            advice = "Look at these rows; fit anew without them, or with a family of heavier tails."
+            found.append(Notice("unreliable_loo", message, "warning", (), advice))
+        return tuple(found)
 
 
-def loo(posterior: Posterior, design: Design) -> Loo:
-    """Leave each row of the training data out in turn, without fitting anew; the design has the response."""
+def loo(posterior: Posterior, design: Design, most_rows: int = MOST_ROWS) -> Loo:
+    """Leave each row of the training data out in turn, or a sample of them, without fitting anew.
+
+    The design has the training response.
+    """
     used = posterior.thinned(MOST_DRAWS)
-    elpd, p_loo, pareto_k, mcse = (np.empty(design.rows) for _ in range(4))
-    for part in pointwise(used, design, np.arange(design.rows)):
-        # Each row's draws side by side: (row, chain, draw).
-        log_likelihood = np.ascontiguousarray(np.moveaxis(part.values, 2, 0))
-        efficiency = _relative_efficiency(log_likelihood)
-        flat = log_likelihood.reshape(len(part.rows), -1)
-        for row, values, relative in zip(part.rows, flat, efficiency, strict=True):
-            elpd[row], p_loo[row], pareto_k[row], mcse[row] = _leave_out(values, float(relative))
-    return Loo(elpd, p_loo, pareto_k, mcse, used.chains * used.draws)
+    sampled = sample_rows(design.rows, most_rows)
+    figures = np.empty((4, len(sampled)))
+    for part in pointwise(used, design, sampled):
+        figures[:, np.searchsorted(sampled, part.rows)] = leave_out(np.moveaxis(part.values, 2, 0))
+    rough = figures[0] if len(sampled) == design.rows else _rough(posterior, design)
+    elpd, p_loo, pareto_k, mcse = figures
+    return Loo(sampled, elpd, p_loo, pareto_k, mcse, rough, used.chains * used.draws)
 
 
-def total_error(values: Float) -> float | None:
-    """Standard error of the sum of values (row,) that are a sample; None where there is but one."""
-    count = len(values)
-    return float(np.sqrt(count) * values.std(ddof=1)) if count > 1 else None
-
-
-def _relative_efficiency(log_likelihood: Float) -> Float:
-    """Effective draws of each row's likelihood for each draw, (row,), of log likelihoods (row, chain, draw)."""
-    rows, chains, draws = log_likelihood.shape
-    if draws < 2 * FEWEST_DRAWS:
-        return np.ones(rows)
-    likelihood = np.exp(log_likelihood - log_likelihood.max(axis=(1, 2), keepdims=True))
-    half = draws // 2
-    halves = np.concatenate([likelihood[:, :, :half], likelihood[:, :, -half:]], axis=1)
-    sizes = effective_sizes(halves)
-    return np.asarray(np.where(np.isfinite(sizes), sizes / (chains * draws), 1.0))
-
-
-def _leave_out(log_likelihood: Float, efficiency: float) -> tuple[float, float, float, float]:
-    """elpd, p_loo, k-hat and the Monte Carlo error of elpd of one row, from its log likelihoods (draw,)."""
-    log_weights, k = _smoothed(log_likelihood, efficiency)
-    elpd = _log_sum(log_weights + log_likelihood)
-    seen = _log_sum(log_likelihood) - np.log(len(log_likelihood))
-    # Of the density by the delta method, of its logarithm as if it were lognormal: as `loo` has it.
-    variance = np.sum((np.exp(log_weights) * np.expm1(log_likelihood - elpd)) ** 2) / efficiency
-    return elpd, seen - elpd, k, float(np.sqrt(np.log1p(variance)))
-
-
-def _smoothed(log_likelihood: Float, efficiency: float) -> tuple[Float, float]:
-    """Normalized log importance weights (draw,) of the posterior without the row, and their k-hat."""
-    # Imported late, as in `diagnostics`.
-    from arviz_stats.base.array import array_stats as az
-
-    if len(log_likelihood) >= _FEWEST_DRAWS:
-        try:
-            log_weights, k = az.psislw(log_likelihood, r_eff=efficiency)
-            return log_weights, float(k) if np.isfinite(k) else np.inf
-        except ValueError:
-            # The largest weights are all the same: there is no tail to smooth.
-            return -log_likelihood - _log_sum(-log_likelihood), 0.0
-    return -log_likelihood - _log_sum(-log_likelihood), np.inf
-
-
-def _log_sum(values: Float) -> float:
-    """Logarithm of the sum of exponentials."""
-    largest = float(values.max())
-    return largest + float(np.log(np.exp(values - largest).sum()))
+def _rough(posterior: Posterior, design: Design) -> Float:
+    """About the elpd of each row: its log density under a few draws, that have seen it."""
+    values = np.empty(design.rows)
+    for part in pointwise(posterior.thinned(_ROUGH_DRAWS), design, np.arange(design.rows)):
+        draws = part.values.reshape(-1, len(part.rows))
+        largest = draws.max(axis=0)
+        values[part.rows] = largest + np.log(np.exp(draws - largest).mean(axis=0))
+    return values

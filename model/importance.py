@@ -1,0 +1,66 @@
+"""A row left out by importance sampling: the draws of the posterior, weighted as if it had not seen the row.
+
+The weights are Pareto smoothed by `arviz_stats` (Vehtari et al. 2024); what is made of them is as R's `loo` does.
+"""
+
+import numpy as np
+
+from model.convergence import FEWEST_DRAWS, effective_sizes
+from model.design import Float
+
+_FEWEST_SMOOTHED = 25
+"""With fewer draws there are less than five in the tail, too few for its shape."""
+
+
+def leave_out(log_likelihood: Float) -> Float:
+    """elpd, p_loo, k-hat and the Monte Carlo error of elpd of each row, (4, row), of log likelihoods
+    (row, chain, draw).
+
+    k-hat is zero where the largest weights are all the same, and infinite where no Pareto distribution fits them.
+    """
+    together = np.ascontiguousarray(log_likelihood)
+    rows = zip(together.reshape(len(together), -1), _relative_efficiency(together), strict=True)
+    return np.array([_leave_out(values, float(efficiency)) for values, efficiency in rows]).T
+
+
+def _relative_efficiency(log_likelihood: Float) -> Float:
+    """Effective draws of each row's likelihood for each draw, (row,), of log likelihoods (row, chain, draw)."""
+    rows, chains, draws = log_likelihood.shape
+    if draws < 2 * FEWEST_DRAWS:
+        return np.ones(rows)
+    likelihood = np.exp(log_likelihood - log_likelihood.max(axis=(1, 2), keepdims=True))
+    half = draws // 2
+    halves = np.concatenate([likelihood[:, :, :half], likelihood[:, :, -half:]], axis=1)
+    sizes = effective_sizes(halves)
+    return np.asarray(np.where(np.isfinite(sizes), sizes / (chains * draws), 1.0))
+
+
+def _leave_out(log_likelihood: Float, efficiency: float) -> tuple[float, float, float, float]:
+    """elpd, p_loo, k-hat and the Monte Carlo error of elpd of one row, from its log likelihoods (draw,)."""
+    log_weights, k = _smoothed(log_likelihood, efficiency)
+    elpd = _log_sum(log_weights + log_likelihood)
+    seen = _log_sum(log_likelihood) - np.log(len(log_likelihood))
+    # Of the density by the delta method, relative to it; of its logarithm as if it were lognormal, as in `loo`.
+    variance = np.sum((np.exp(log_weights + log_likelihood - elpd) - np.exp(log_weights)) ** 2) / efficiency
+    return elpd, seen - elpd, k, float(np.sqrt(np.log1p(variance)))
+
+
+def _smoothed(log_likelihood: Float, efficiency: float) -> tuple[Float, float]:
+    """Normalized log importance weights (draw,) of the posterior without the row, and their k-hat."""
+    # Imported late, as in `diagnostics`.
+    from arviz_stats.base.array import array_stats as az
+
+    if len(log_likelihood) >= _FEWEST_SMOOTHED:
+        try:
+            log_weights, k = az.psislw(log_likelihood, r_eff=efficiency)
+            return log_weights, float(k) if np.isfinite(k) else np.inf
+        except ValueError:
+            # The largest weights are all the same: there is no tail to smooth.
+            return -log_likelihood - _log_sum(-log_likelihood), 0.0
+    return -log_likelihood - _log_sum(-log_likelihood), np.inf
+
+
+def _log_sum(values: Float) -> float:
+    """Logarithm of the sum of exponentials."""
+    largest = float(values.max())
+    return largest + float(np.log(np.exp(values - largest).sum()))
