@@ -21,6 +21,7 @@ from model.identifiability import aliased_columns, constant_slopes
 from model.learnt import Aliased, ColumnNeed, Encoding, Missing
 from model.levels import Value, distinct, listing
 from model.response import encode_response, response_nodes
+from model.spread import Spread, spread_of
 from model.table import Table
 from model.variables import Variables, learn_variables
 
@@ -60,6 +61,7 @@ def learn(
         rows=used.rows,
         dropped=tuple(dropped.tolist()),
         missing=missing,
+        spreads=_spreads(used, structure.predictor_names),
     )
     if issues := [*_too_large(encoding), *_too_many_cells(encoding, used.rows)] or list(_ambiguous(encoding)):
         raise InvalidModel(issues)
@@ -107,6 +109,14 @@ def encode(encoding: Encoding, table: Table, *, response: bool = True) -> Design
     if issues := issues or list(_too_many_cells(encoding, used.rows)):
         raise InvalidModel(issues)
     return assemble(encoding, used, response=response)
+
+
+def _spreads(table: Table, names: frozenset[str]) -> dict[str, Spread]:
+    return {
+        name: spread_of(table[name])
+        for name in table.names
+        if name in names and table[name].kind in ("number", "integer")
+    }
 
 
 def _learn_parts(

@@ -4,7 +4,7 @@ An `Encoding` is plain JSON and needs no training row again.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
@@ -19,13 +19,14 @@ from model.formula import Formula, parse
 from model.grouping import Factor, make_factor
 from model.levels import Value
 from model.matrix import Matrix
+from model.spread import Spread
 from model.syntax import Call, column_names, walk
 from model.terms import Structure
 from model.variables import Variables
 
 Missing = Literal["error", "drop"]
 Aliased = Literal["error", "drop"]
-VERSION = 1
+VERSION = 2
 
 
 @lru_cache(maxsize=256)
@@ -63,6 +64,7 @@ class Encoding:
     aliased: tuple[str, ...] = ()
     warnings: tuple[Notice, ...] = ()
     missing: Missing = "error"
+    spreads: Mapping[str, Spread] = field(default_factory=dict)
 
     @cached_property
     def parsed(self) -> Formula:
@@ -160,6 +162,7 @@ class Encoding:
             "aliased": list(self.aliased),
             "warnings": [asdict(notice) for notice in self.warnings],
             "missing": self.missing,
+            "spreads": {name: spread.to_json() for name, spread in self.spreads.items()},
         }
 
     @classmethod
@@ -186,4 +189,5 @@ class Encoding:
                 for notice in document["warnings"]
             ),
             missing=document["missing"],
+            spreads={name: Spread.from_json(spread) for name, spread in document["spreads"].items()},
         )

@@ -4,7 +4,7 @@ It carries the encoding of its training data, so predictions need nothing else; 
 `effects`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from model.design import Float
-from model.effects import CollapsedEffects, Effects, Given, StoredEffects
+from model.deviations import NewDeviations
+from model.effects import CollapsedEffects, Effects, Given, StoredEffects, new_deviations
 from model.encoding import Encoding
+from model.factor_levels import FactorLevels
 from model.family import Family
 from model.moments import Coordinates
 
@@ -94,9 +96,28 @@ class Posterior:
             factors={name: factor.choose(some) for name, factor in self.factors.items()},
         )
 
-    def deviations(self, factor: str, levels: Any) -> Float:
+    def deviations(self, factor: str, levels: Sequence[int]) -> Float:
         """Deviations (chain, draw, level, coef) of the levels with these numbers of one factor, drawn on request."""
-        return self.factors[factor].effects.draw(levels, self.given(factor))
+        k = self.factors[factor].sd.shape[-1]
+        if not len(levels):
+            return np.empty((self.chains, self.draws, 0, k))
+        drawn = np.stack(self.levels[factor].draws(levels))
+        return drawn.reshape(-1, k, self.chains, self.draws).transpose(2, 3, 0, 1)
+
+    @cached_property
+    def levels(self) -> Mapping[str, FactorLevels]:
+        """For each factor its levels, with their draws."""
+        return {
+            factor.name: FactorLevels(
+                factor.levels, self.factors[factor.name].effects.given(self.given(factor.name))
+            )
+            for factor in self.encoding.factors
+        }
+
+    @cached_property
+    def new_levels(self) -> Mapping[str, NewDeviations]:
+        """For each factor the deviations of levels that the fit has not seen."""
+        return {name: new_deviations(name, self.given(name)) for name in self.factors}
 
     def given(self, factor: str) -> Given:
         """What the deviations of one factor are conditioned on."""
@@ -147,7 +168,7 @@ class Posterior:
         for number, (structure, effects) in enumerate(zip(encoding.factors, meta["effects"], strict=True)):
             own = {n.removeprefix(f"{number}/"): a for n, a in arrays.items() if n.startswith(f"{number}/")}
             if effects["kind"] == "stored":
-                drawn: Effects = StoredEffects(own["effects/values"])
+                drawn: Effects = StoredEffects.from_parts(own["effects/values"])
             else:
                 at = {n: arrays[f"coordinates/{n}"] for n in ("means", "scales", "ols")}
                 coordinates = Coordinates(**at, **meta["coordinates"], z_scales=())

@@ -1,27 +1,131 @@
 """Predictions for new rows: the linear predictor, the expected value, or a new response, in rstantools' words.
 
-Everything is computed from the posterior's draws with NumPy; group-level effects of levels the fit has not seen are
-drawn from the multivariate normal of each posterior draw.
+Everything is computed from the posterior's draws with NumPy, some rows at a time, so that neither many rows nor many
+levels need much memory.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from model.convergence import sorted_quantile
 from model.design import Design, FactorDesign, Float
-from model.effects import draw_new_level
 from model.encoding import encode
 from model.errors import InvalidModel, Issue
+from model.factor_levels import label
+from model.group_terms import GroupEffects, kept_effects
 from model.posterior import Posterior
+from model.row_contrasts import ContrastDraws, RowContrast, check_contrasts
 from model.streams import stream
-from model.summary import label
 from model.table import Table
 
 Kind = Literal["linpred", "epred", "predict"]
 NewLevels = Literal["error", "sample", "population"]
-GroupEffects = Literal["all", "none"] | Sequence[str]
+
+_CELLS = 1 << 19
+"""Rows times draws that are computed together: 4 MiB of numbers."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is predicted, of which rows; `make` checks it first.
+
+    `kept` holds for each factor whose effects count the numbers of its coefficients.
+    """
+
+    posterior: Posterior
+    design: Design
+    kind: Kind
+    kept: Mapping[str, tuple[int, ...]]
+    new_levels: NewLevels
+    seed: int
+
+    @classmethod
+    def make(
+        cls,
+        posterior: Posterior,
+        design: Design,
+        *,
+        kind: Kind = "epred",
+        group_effects: GroupEffects = "all",
+        new_levels: NewLevels = "error",
+        seed: int | None = None,
+    ) -> "Prediction":
+        """Check what is asked; without `seed` the fit's own is used, so equal questions get equal answers.
+
+        The expected value of a binomial response is its expected count where the rows say their trials, as in brms,
+        and its probability where they do not; new counts need the trials.
+        Raises InvalidModel: unseen levels (`unknown-level`, unless `new_levels` says what to do with them), terms in
+        `group_effects` that the model does not have, and rows that do not say how their responses scatter.
+        """
+        kept = kept_effects(posterior.encoding, group_effects)
+        if new_levels == "error":
+            _refuse_new_levels([factor for factor in design.factors if factor.name in kept])
+        if kind == "predict":
+            _refuse_without_scale(posterior, design)
+        return cls(posterior, design, kind, kept, new_levels, posterior.seed if seed is None else seed)
+
+    def draws(self) -> Float:
+        """Draws (chain, draw, row) of all rows."""
+        posterior, rows = self.posterior, self.design.rows
+        drawn = np.empty((rows, posterior.chains * posterior.draws))
+        for start, block in self.blocks():
+            drawn[start : start + len(block)] = block
+        return np.moveaxis(drawn.reshape(rows, posterior.chains, posterior.draws), 0, 2)
+
+    def blocks(self) -> Iterator[tuple[int, Float]]:
+        """Some rows at a time: the number of the first, and draws (row, draw), those of all chains together."""
+        posterior = self.posterior
+        draws = posterior.chains * posterior.draws
+        population = posterior.population.reshape(draws, -1).T
+        step = max(1, _CELLS // draws)
+        for start in range(0, self.design.rows, step):
+            design = self.design.take(np.arange(start, min(start + step, self.design.rows)))
+            eta = design.x @ population
+            eta += design.offset[:, None]
+            for factor in design.factors:
+                if factor.name in self.kept:
+                    self._add_group_effects(eta, factor, start)
+            yield start, self._of_kind(eta, design, start)
+
+    def _add_group_effects(self, eta: Float, factor: FactorDesign, start: int) -> None:
+        """Add z'u of one factor to the linear predictor (row, draw), in place."""
+        places = factor.index.tolist()
+        coefficients = list(self.kept[factor.name])
+        whole = len(coefficients) == factor.z.shape[1]
+        z = factor.z if whole else factor.z[:, coefficients]
+        known, new = len(factor.levels), self.posterior.new_levels[factor.name]
+        used = sorted({place for place in places if 0 <= place < known})
+        deviations = dict(zip(used, self.posterior.levels[factor.name].draws(used), strict=True))
+        for row, place in enumerate(places):
+            u = deviations.get(place)
+            if u is None:
+                if self.new_levels != "sample":
+                    continue
+                # A null level is a group of its own in every row: nothing says that two nulls are the same group.
+                name = ("", start + row) if place < 0 else factor.new_levels[place - known]
+                u = new.draw(name, self.seed)
+                if place >= 0:
+                    deviations[place] = u
+            eta[row] += z[row] @ (u if whole else u[coefficients])
+
+    def _of_kind(self, eta: Float, design: Design, start: int) -> Float:
+        if self.kind == "linpred":
+            return eta
+        family = self.posterior.family
+        mean = family.inverse_link(eta)
+        if self.kind == "epred":
+            return mean if design.trials is None else mean * design.trials[:, None]
+        own = {name: draws.ravel() for name, draws in self.posterior.parameters.items()}
+        responses = np.empty_like(mean)
+        for row, expected in enumerate(mean):
+            trials = None if design.trials is None else design.trials[row : row + 1]
+            # A row's noise is its own, so it does not matter how many rows are predicted beside it.
+            source = stream(self.seed, "predict", start + row)
+            responses[row] = family.draw(source, expected, own, trials)
+        return responses
 
 
 def predict(
@@ -31,27 +135,40 @@ def predict(
     kind: Kind = "epred",
     group_effects: GroupEffects = "all",
     new_levels: NewLevels = "error",
-    prob: float = 0.95,
     seed: int | None = None,
-    returns: Literal["summary", "draws"] = "summary",
+    prob: float = 0.95,
+    contrasts: Sequence[RowContrast] = (),
 ) -> dict[str, Any]:
-    """Predict each row of `table`: mean, sd, median and central interval, or the draws themselves (row, draw).
+    """Predict each row of `table`: mean, sd, median and central interval, and the same of contrasts between rows.
 
-    Without `seed` the fit's own is used, so equal questions get equal answers.
-    Raises InvalidModel: columns that lack, unseen levels (`unknown-level`, unless `new_levels` says what to do with
-    them), and names in `group_effects` that the model does not have.
+    Raises InvalidModel: columns that lack, contrasts of rows that are not there, and what `Prediction.make` refuses.
     """
+    check_contrasts(contrasts, table.rows)
     design = encode(posterior.encoding, table, response=False)
-    draws = predicted_draws(
+    made = Prediction.make(
         posterior, design, kind=kind, group_effects=group_effects, new_levels=new_levels, seed=seed
     )
-    answer: dict[str, Any] = {"kind": kind}
-    if returns == "draws":
-        answer["draws"] = draws.reshape(-1, design.rows).T.tolist()
-    else:
-        answer |= {"prob": prob, **_columns(draws, prob)}
+    between = ContrastDraws(contrasts, posterior.chains * posterior.draws)
+    found = []
+    for start, block in made.blocks():
+        found.append(figures(block, prob))
+        between.add(start, block)
+    answer: dict[str, Any] = {"kind": kind, "prob": prob}
+    answer |= {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    if contrasts:
+        answer["contrasts"] = summarize_contrasts(between, prob)
     answer["warnings"] = [asdict(notice) for notice in design.notices]
     return answer
+
+
+def summarize_contrasts(between: ContrastDraws, prob: float) -> list[dict[str, Any]]:
+    """Each contrast's name, its figures, and the posterior probability that it is above zero."""
+    columns = figures(between.draws, prob) | {"probability_positive": (between.draws > 0).mean(axis=1)}
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [
+        {"name": contrast.name, **dict(zip(columns, row, strict=True))}
+        for contrast, row in zip(between.contrasts, rows, strict=True)
+    ]
 
 
 def predicted_draws(
@@ -63,68 +180,24 @@ def predicted_draws(
     new_levels: NewLevels = "error",
     seed: int | None = None,
 ) -> Float:
-    """Draws (chain, draw, row) of what `kind` asks for.
-
-    The expected value of a binomial response is its expected count where the rows say their trials, as in brms, and
-    its probability where they do not; new counts need the trials.
-    """
-    chosen = posterior.seed if seed is None else seed
-    kept = _kept_factors(posterior, group_effects)
-    if new_levels == "error":
-        _refuse_new_levels([factor for factor in design.factors if factor.name in kept])
-    eta = posterior.population @ design.x.T + design.offset
-    for factor in design.factors:
-        if factor.name in kept:
-            _add_group_effects(eta, posterior, factor, new_levels, chosen)
-    if kind == "linpred":
-        return eta
-    mean = posterior.family.inverse_link(eta)
-    if kind == "epred":
-        return mean if design.trials is None else mean * design.trials
-    _refuse_without_scale(posterior, design)
-    own = {name: draws[:, :, None] for name, draws in posterior.parameters.items()}
-    return posterior.family.draw(stream(chosen, "predict"), mean, own, design.trials)
+    """Draws (chain, draw, row) of what `kind` asks for; see `Prediction.make`."""
+    made = Prediction.make(
+        posterior, design, kind=kind, group_effects=group_effects, new_levels=new_levels, seed=seed
+    )
+    return made.draws()
 
 
-def _add_group_effects(
-    eta: Float, posterior: Posterior, factor: FactorDesign, new_levels: NewLevels, seed: int
-) -> None:
-    """Add z'u of one factor to the linear predictor (chain, draw, row), in place; each level is drawn once."""
-    known = len(factor.levels)
-    used = np.unique(factor.index)
-    in_fit = used[(used >= 0) & (used < known)]
-    if len(in_fit):
-        deviations = posterior.deviations(factor.name, in_fit)
-        rows = np.flatnonzero((factor.index >= 0) & (factor.index < known))
-        where = np.searchsorted(in_fit, factor.index[rows])
-        for j in range(factor.z.shape[1]):
-            eta[:, :, rows] += deviations[:, :, where, j] * factor.z[rows, j]
-    if new_levels != "sample":
-        return
-    given = posterior.given(factor.name)
-    for number in used[(used < 0) | (used >= known)]:
-        rows = np.flatnonzero(factor.index == number)
-        if number >= 0:
-            u = draw_new_level(given, factor.name, factor.new_levels[number - known], seed)
-            eta[:, :, rows] += u @ factor.z[rows].T
-        else:
-            # A null level is a group of its own in every row: nothing says that two nulls are the same group.
-            for row in rows:
-                u = draw_new_level(given, factor.name, ("", int(row)), seed)
-                eta[:, :, row] += u @ factor.z[row]
-
-
-def _kept_factors(posterior: Posterior, group_effects: GroupEffects) -> set[str]:
-    names = [factor.name for factor in posterior.encoding.factors]
-    if group_effects == "all":
-        return set(names)
-    if group_effects == "none":
-        return set()
-    unknown = [name for name in group_effects if name not in names]
-    if unknown:
-        message = f"The model has no group-level effects of {', '.join(unknown)}; it has: {', '.join(names) or 'none'}."
-        raise InvalidModel(Issue("unknown-factor", message, "/group_effects"))
-    return set(group_effects)
+def figures(draws: Float, prob: float) -> dict[str, Float]:
+    """Mean, sd, median and central interval of each row of draws (row, draw), as arrays (row,)."""
+    in_order = np.sort(draws, axis=1)
+    tail = (1 - prob) / 2
+    return {
+        "mean": draws.mean(axis=1),
+        "sd": draws.std(axis=1, ddof=1) if draws.shape[1] > 1 else np.zeros(len(draws)),
+        "median": sorted_quantile(in_order, 0.5),
+        "lower": sorted_quantile(in_order, tail),
+        "upper": sorted_quantile(in_order, 1 - tail),
+    }
 
 
 def _refuse_new_levels(factors: Sequence[FactorDesign]) -> None:
@@ -152,17 +225,3 @@ def _refuse_without_scale(posterior: Posterior, design: Design) -> None:
     if any(name not in posterior.parameters for name in family.parameters):
         message = "The fit was told the standard error of each row; those of new rows are not known."
         raise InvalidModel(Issue("response-mismatch", message, "/kind"))
-
-
-def _columns(draws: Float, prob: float) -> Mapping[str, list[float]]:
-    tail = (1 - prob) / 2
-    flat = draws.reshape(-1, draws.shape[-1])
-    lower, median, upper = np.quantile(flat, [tail, 0.5, 1 - tail], axis=0)
-    figures = {
-        "mean": flat.mean(axis=0),
-        "sd": flat.std(axis=0, ddof=1),
-        "median": median,
-        "lower": lower,
-        "upper": upper,
-    }
-    return {name: values.tolist() for name, values in figures.items()}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from model.design import Float, Level
+from model.design import Float
 from model.diagnostics import notices, overall
 from model.errors import Notice
 from model.estimate import Estimate, estimates
@@ -117,63 +117,6 @@ def _residual_variance(posterior: Posterior, explained: Float) -> Float | None:
     log_mean = posterior.population @ posterior.x_mean + 0.5 * explained
     mean = np.exp(np.clip(log_mean, -300.0, 300.0))
     return np.asarray(np.log1p(family.variance(mean, parameters) / mean**2))
-
-
-def groups(
-    posterior: Posterior,
-    factor: str,
-    *,
-    prob: float = 0.95,
-    offset: int = 0,
-    limit: int = 20,
-    search: str | None = None,
-    coefficient: str | None = None,
-) -> tuple[list[Json], int]:
-    """Level-specific deviations (u) and coefficients (b + u) of one factor: a page of items, and how many there are.
-
-    Items go level by level; only the levels of the page are drawn. `search` keeps levels whose label contains it.
-    """
-    structure = next(f for f in posterior.encoding.factors if f.name == factor)
-    names = [n for n in structure.coefficients if coefficient in (None, n)]
-    labels = [label(level) for level in structure.levels]
-    kept = [i for i, text in enumerate(labels) if search is None or search.casefold() in text.casefold()]
-    total = len(kept) * len(names)
-    wanted = [
-        (kept[i // len(names)], names[i % len(names)]) for i in range(offset, min(offset + limit, total))
-    ]
-    numbers = sorted({number for number, _ in wanted})
-    if not wanted:
-        return [], total
-    deviations = posterior.deviations(factor, numbers)
-    own = [deviations[:, :, numbers.index(i), structure.coefficients.index(n)] for i, n in wanted]
-    values = [draws + population_part(posterior, n) for draws, (_, n) in zip(own, wanted, strict=True)]
-    found = estimates(np.stack(own + values), prob)
-    items = [
-        {
-            "level": labels[number],
-            "columns": dict(zip(structure.columns, structure.levels[number], strict=True)),
-            "coefficient": name,
-            "deviation": deviation.to_json(),
-            "value": value.to_json(),
-        }
-        for (number, name), deviation, value in zip(
-            wanted, found[: len(wanted)], found[len(wanted) :], strict=True
-        )
-    ]
-    return items, total
-
-
-def population_part(posterior: Posterior, coefficient: str) -> Float:
-    """Draws (chain, draw) of the population-level coefficient of that name; zero where the model has none."""
-    names = posterior.encoding.coefficients
-    if coefficient not in names:
-        return np.zeros(posterior.population.shape[:2])
-    return posterior.population[:, :, names.index(coefficient)]
-
-
-def label(level: Level) -> str:
-    """A level as one text, for people: its values joined by a colon."""
-    return ":".join(str(value).lower() if isinstance(value, bool) else str(value) for value in level)
 
 
 def _elements(factor: Factor) -> list[tuple[int, int]]:

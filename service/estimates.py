@@ -9,7 +9,8 @@ import pyarrow as pa
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from model.summary import groups, summarize
+from model.pages import Sort, estimate_entries, find_entries
+from model.summary import summarize
 from service.answers.estimates import GroupPage, Summary
 from service.caching import lasting, to_json
 from service.columnar import batch, write, write_batches
@@ -99,6 +100,10 @@ def list_groups(
         str | None, Query(max_length=200, description="Only levels with this in their label.")
     ] = None,
     coefficient: Annotated[str | None, Query(max_length=4000, description="Only this coefficient.")] = None,
+    sort: Annotated[
+        Sort | None,
+        Query(description="By the levels' values or by posterior means; `-` puts the largest first."),
+    ] = None,
 ) -> Response:
     """Give level-specific deviations and coefficients with intervals, one entry by level and coefficient."""
     media_type = accepted_media_type(request, JSON, CSV)
@@ -113,37 +118,33 @@ def list_groups(
         if coefficient is not None and coefficient not in structure.coefficients:
             raise Refusal("invalid-parameter", "The factor has no such coefficient.")
 
-        def some(start: int, count: int) -> tuple[list[dict[str, Any]], int]:
-            return groups(
-                posterior,
-                factor,
-                prob=prob,
-                offset=start,
-                limit=count,
-                search=search,
-                coefficient=coefficient,
-            )
+        entries = find_entries(posterior, factor, search=search, coefficient=coefficient, sort=sort)
+
+        def some(start: int, count: int) -> list[dict[str, Any]]:
+            return estimate_entries(posterior, entries, start, count, prob)
 
         if media_type == CSV:
-            return write_batches(_batches(some, offset, limit), CSV)
-        count = limit or _USUAL_PAGE
-        items, total = some(offset, count)
-        following = _write_cursor(offset + count) if offset + count < total else None
-        page = {"factor": factor, "prob": prob, "total": total, "items": items, "next_cursor": following}
+            stop = len(entries) if limit is None else min(offset + limit, len(entries))
+            return write_batches(_batches(some, offset, stop), CSV)
+        stop = offset + (limit or _USUAL_PAGE)
+        page = {
+            "factor": factor,
+            "prob": prob,
+            "total": len(entries),
+            "items": some(offset, stop - offset),
+            "next_cursor": _write_cursor(stop) if stop < len(entries) else None,
+        }
         return to_json(page)
 
     return lasting(request, record, here.settings.cache_max_age, written, _VARY, media_type)
 
 
 def _batches(
-    some: Callable[[int, int], tuple[list[dict[str, Any]], int]], offset: int, limit: int | None
+    some: Callable[[int, int], list[dict[str, Any]]], start: int, stop: int
 ) -> Iterator[pa.RecordBatch]:
-    """Entries from `offset` on, drawn page by page, so that a factor may have any number of levels."""
-    items, total = some(offset, limit or _USUAL_PAGE)
-    stop = total if limit is None else offset
-    yield batch(columns_of(list(level_rows(items)), LEVEL_COLUMNS))
-    for start in range(offset + _USUAL_PAGE, stop, _USUAL_PAGE):
-        items, _ = some(start, _USUAL_PAGE)
+    """Entries drawn page by page, so that a factor may have any number of levels; at least one batch."""
+    for begin in range(start, max(stop, start + 1), _USUAL_PAGE):
+        items = some(begin, min(_USUAL_PAGE, stop - begin))
         yield batch(columns_of(list(level_rows(items)), LEVEL_COLUMNS))
 
 

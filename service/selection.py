@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from model.design import Float
+from model.factor_levels import label
 from model.learnt import Encoding
 from model.posterior import Posterior
-from model.summary import label, scalars
+from model.summary import scalars
 from service.problems import Refusal
 
 

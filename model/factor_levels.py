@@ -1,0 +1,50 @@
+"""The levels of one factor as answers need them: their draws, their labels, their order and their means.
+
+What is the same for every answer is made once, when it is first asked for.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from model.design import Float, Level
+from model.deviations import Deviations
+
+MEAN_NUMBERS = 1 << 25
+"""Conditional means that the posterior means of all levels of a factor are computed from, at most."""
+
+
+class FactorLevels:
+    """All levels of one factor of a fit."""
+
+    def __init__(self, levels: Sequence[Level], deviations: Deviations) -> None:
+        self._levels = levels
+        self._deviations = deviations
+
+    def draws(self, levels: Sequence[int]) -> Sequence[Float]:
+        """Draws (coef, draw) of each level with these numbers, those of all chains one after the other."""
+        return self._deviations.draw(levels)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Each level as one text."""
+        return tuple(map(label, self._levels))
+
+    @cached_property
+    def folded(self) -> tuple[str, ...]:
+        """The labels as a search sees them, whatever their case."""
+        return tuple(text.casefold() for text in self.labels)
+
+    @cached_property
+    def by_value(self) -> tuple[int, ...]:
+        """The numbers of the levels in the order of their values: numbers by size, text by code point."""
+        return tuple(sorted(range(len(self._levels)), key=self._levels.__getitem__))
+
+    @cached_property
+    def means(self) -> Float:
+        """Posterior means (level, coef) of the deviations of all levels."""
+        return self._deviations.means(MEAN_NUMBERS)
+
+
+def label(level: Level) -> str:
+    """A level as one text, for people: its values joined by a colon."""
+    return ":".join(str(value).lower() if isinstance(value, bool) else str(value) for value in level)
