@@ -35,11 +35,12 @@ from service.rates import RateHeaders
 from service.settings import ServiceSettings
 from service.watching import Watch
 from store.base import Store
-from store.batches import Batches, RedisBatches
+from store.batches import Batches
 from store.datasets import Datasets
 from store.jobs import Jobs
 from store.rates import Rates, RedisRates
 from store.redis import RedisStore
+from store.redis_batches import RedisBatches
 from store.redis_datasets import RedisDatasets
 from store.replies import RedisReplies, Replies
 from store.settings import StoreSettings

@@ -1,46 +1,46 @@
-"""The resource `batches`: many fits submitted at once, and their results while they arrive."""
+"""The resource `batches`: many fits submitted at once, looked at, listed, cancelled, deleted."""
 
 import base64
 import re
 import secrets
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-import anyio
-import pyarrow as pa
+import orjson
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from model.errors import Issue
-from service.answers.batches import Batch
+from service.answers.batches import Batch, BatchList
+from service.batch_results import Results
 from service.bodies import ListBody, work_on
-from service.caching import fresh, to_json
-from service.columnar import batch as rows_of
+from service.caching import fresh
 from service.columnar import write_batches
 from service.datasets import opener
 from service.deps import Here, Services, Tenant
 from service.documentation import answers, header_parameters, list_request
-from service.flat import SUMMARY_COLUMNS, columns_of, summary_rows
 from service.idempotency import once
 from service.media_types import CSV, JSON, NDJSON
 from service.members import Candidate, read_members
 from service.negotiation import accepted_media_type
 from service.problems import Refusal, document, issue_errors, summarize
 from service.requests.batches import BatchRequest
-from service.submission import submit
-from service.views import failure_view, timestamp
-from store.base import QueueFull, StoreFull, StoreUnavailable
-from store.batches import BatchRecord, Ended, Member
-from store.records import FitRecord
+from service.submission import Submission, prepare, submit_many
+from service.views import timestamp
+from store.base import QueueFull, StoreFull
+from store.batches import BatchRecord, Member
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
 _BATCH_ID = re.compile(r"bat_[a-z2-7]{26}")
-_PAUSE = 1.0  # between two looks at the members that have not ended
 _PROBLEMS = ("batch-not-found", "store-unavailable")
+# Members that are stored together: their payloads are in memory at once.
+_AT_ONCE = 100
+_BYTES_AT_ONCE = 4 << 20
+_PROBLEM_BYTES = 16 << 10
 
 
 @router.post(
@@ -65,16 +65,43 @@ async def submit_batch(request: Request, here: Here, tenant: Tenant, body: ListB
 
     def accept() -> BatchRecord:
         candidates = read_members(body, here.settings.limits, opener(here, tenant))
-        members = tuple(_submit(request, here, tenant, candidate) for candidate in candidates)
+        members = tuple(_submit_all(request, here, tenant, candidates))
         name = base64.b32encode(secrets.token_bytes(17)).decode().lower()[:26]
-        return here.batches.create(BatchRecord(f"bat_{name}", tenant, members))
+        return here.batches.create(f"bat_{name}", tenant, members)
 
     async def answer() -> Response:
         record = await work_on(here, body.data, accept)
-        view = await run_sync(_view, here, record)
-        return fresh(view, 202, {"Location": f"/v1/batches/{record.id}"})
+        return fresh(_view(record), 202, {"Location": f"/v1/batches/{record.id}"})
 
     return await once(request, here, tenant, body.media_type.encode() + b"\n" + body.data, answer)
+
+
+@router.get(
+    "",
+    operation_id="listBatches",
+    summary="List batches",
+    responses=answers(
+        (200, "A page of batches, the newest first.", BatchList),
+        problems=("invalid-cursor", "store-unavailable"),
+    ),
+)
+def list_batches(
+    request: Request,
+    here: Here,
+    tenant: Tenant,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many batches to a page.")] = 20,
+    cursor: Annotated[
+        str | None, Query(max_length=200, description="`next_cursor` of the page before.")
+    ] = None,
+) -> Response:
+    """List your batches, the newest first."""
+    accepted_media_type(request, JSON)
+    page = here.batches.list(tenant, limit=limit, cursor=cursor)
+    headers = {}
+    if page.next_cursor is not None:
+        headers["Link"] = f'</v1/batches?limit={limit}&cursor={page.next_cursor}>; rel="next"'
+    items = [_view(record) for record in page.records]
+    return fresh({"items": items, "next_cursor": page.next_cursor}, headers=headers)
 
 
 @router.get(
@@ -86,7 +113,38 @@ async def submit_batch(request: Request, here: Here, tenant: Tenant, body: ListB
 def get_batch(request: Request, here: Here, tenant: Tenant, batch_id: str) -> Response:
     """Count a batch's members by status, and say which were refused."""
     accepted_media_type(request, JSON)
-    return fresh(_view(here, _find(here, tenant, batch_id)))
+    return fresh(_view(_find(here, tenant, batch_id)))
+
+
+@router.delete(
+    "/{batch_id}",
+    operation_id="deleteBatch",
+    summary="Delete a batch",
+    status_code=204,
+    responses=answers(
+        (204, "The batch is gone.", None), problems=("batch-not-ended", "invalid-parameter", *_PROBLEMS)
+    ),
+)
+def delete_batch(
+    request: Request,
+    here: Here,
+    tenant: Tenant,
+    batch_id: str,
+    fits: Annotated[
+        Literal["0", "1"], Query(description="1: delete the fits that the batch made as well.")
+    ] = "0",
+) -> Response:
+    """Delete a batch that has ended; its fits stay, unless those that it made are to be deleted as well."""
+    accepted_media_type(request, JSON)
+    record = _find(here, tenant, batch_id)
+    if record.ended < record.size:
+        raise Refusal("batch-not-ended")
+    if fits == "1":
+        for fit_id in _own_fits(here, record):
+            here.store.delete(fit_id)
+            here.posteriors.forget(fit_id)
+    here.batches.delete(record.id)
+    return Response(status_code=204)
 
 
 @router.get(
@@ -116,17 +174,14 @@ async def list_results(
 ) -> Response:
     """Give the members that have ended, in the order in which they did; each line's `cursor` resumes after it."""
     media_type = accepted_media_type(request, NDJSON, CSV)
-    record = await run_sync(_find, here, tenant, batch_id)
+    if follow == "1" and media_type != NDJSON:
+        raise Refusal("invalid-parameter", "Only NDJSON can be followed.")
+    results = await run_sync(lambda: Results(request, here, _find(here, tenant, batch_id)))
     headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}
     if media_type == NDJSON:
-        lines = _lines(here, record, after, follow == "1")
+        lines = results.lines(after, follow == "1")
         return StreamingResponse(lines, media_type=NDJSON, headers=headers)
-    if follow == "1":
-        raise Refusal("invalid-parameter", "Only NDJSON can be followed.")
-    ended, _ = await run_sync(_look, here, record)
-    return StreamingResponse(
-        write_batches(_tables(here, record, ended[after:]), CSV), media_type=CSV, headers=headers
-    )
+    return StreamingResponse(write_batches(results.tables(after), CSV), media_type=CSV, headers=headers)
 
 
 @router.post(
@@ -141,137 +196,83 @@ def cancel_batch(request: Request, here: Here, tenant: Tenant, batch_id: str) ->
     """Cancel all members that have not ended, but for fits that were submitted before the batch was."""
     accepted_media_type(request, JSON)
     record = _find(here, tenant, batch_id)
-    ended, _ = _look(here, record)
-    over = {member.index for member in ended}
-    for index, member in enumerate(record.members):
-        if member.own and member.fit_id is not None and index not in over:
-            here.store.request_cancel(member.fit_id)
-    view = _view(here, record)
+    over = {ended.fit_id for ended in here.batches.ended(record.id)}
+    here.store.cancel_many([fit_id for fit_id in _own_fits(here, record) if fit_id not in over], tenant)
+    view = _view(_find(here, tenant, batch_id))
     return fresh(view, 200 if view["status"] == "ended" else 202)
 
 
-def _submit(request: Request, here: Services, tenant: str, candidate: Candidate) -> Member:
-    issues = candidate.issues
-    if candidate.checked is not None:
-        try:
-            fit, created = submit(here, tenant, *candidate.checked, queue="batch")
-            return Member(candidate.custom_id, fit.id, own=created)
-        except QueueFull as error:
-            code = "tenant-queue-full" if error.scope == "tenant" else "queue-full"
-            issues = (Issue(code, "Too many fits are waiting."),)
-        except StoreFull as error:
-            code = "tenant-full" if error.scope == "tenant" else "store-full"
-            issues = (Issue(code, "There is no room for another fit."),)
-    problem = document(request, summarize(issues), errors=issue_errors(issues))
-    return Member(candidate.custom_id, None, problem=problem)
+def _submit_all(
+    request: Request, here: Services, tenant: str, candidates: Iterable[Candidate]
+) -> Iterator[Member]:
+    """Submit the sound members, some at a time, and give all as they were listed."""
+    waiting: list[tuple[Candidate, Submission | None]] = []
+    held = 0
+    for candidate in candidates:
+        submission = None
+        if candidate.checked is not None:
+            submission = prepare(here, tenant, *candidate.checked, queue="batch")
+            held += len(submission.payload)
+        waiting.append((candidate, submission))
+        if len(waiting) == _AT_ONCE or held > _BYTES_AT_ONCE:
+            yield from _submit(request, here, waiting)
+            waiting, held = [], 0
+    yield from _submit(request, here, waiting)
+
+
+def _submit(
+    request: Request, here: Services, some: Sequence[tuple[Candidate, Submission | None]]
+) -> Iterator[Member]:
+    creations = iter(submit_many(here, [submission for _, submission in some if submission is not None]))
+    for candidate, submission in some:
+        creation = next(creations) if submission is not None else None
+        if isinstance(creation, tuple):
+            fit, created = creation
+            yield Member(candidate.custom_id, fit.id, own=created)
+            continue
+        issues = candidate.issues if creation is None else (_no_room(creation),)
+        problem = document(request, summarize(issues), errors=issue_errors(issues))
+        yield Member(candidate.custom_id, None, problem=_bounded(problem))
+
+
+def _no_room(error: StoreFull | QueueFull) -> Issue:
+    if isinstance(error, QueueFull):
+        code = "tenant-queue-full" if error.scope == "tenant" else "queue-full"
+        return Issue(code, "Too many fits are waiting.")
+    code = "tenant-full" if error.scope == "tenant" else "store-full"
+    return Issue(code, "There is no room for another fit.")
+
+
+def _bounded(problem: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the last errors of a problem that is larger than its member need be; `errors_total` has them all."""
+    errors = problem["errors"]
+    while errors and len(orjson.dumps(errors)) > _PROBLEM_BYTES:
+        errors = errors[:-1]
+    return {**problem, "errors": errors}
+
+
+def _own_fits(here: Services, record: BatchRecord) -> list[str]:
+    members = here.batches.members(record.id)
+    return [member.fit_id for member in members if member.own and member.fit_id is not None]
 
 
 def _find(here: Services, tenant: str, batch_id: str) -> BatchRecord:
-    record = here.batches.get(batch_id) if _BATCH_ID.fullmatch(batch_id) else None
-    if record is None or record.tenant != tenant:
+    record = here.batches.get(batch_id, tenant) if _BATCH_ID.fullmatch(batch_id) else None
+    if record is None:
         raise Refusal("batch-not-found")
     return record
 
 
-def _look(here: Services, record: BatchRecord) -> tuple[tuple[Ended, ...], Counter[str]]:
-    """Give the members that have ended, after a look at the others, and how many there are of each status."""
-    known = {member.index for member in here.batches.ended(record.id)}
-    news: list[tuple[float, Ended]] = []
-    counts: Counter[str] = Counter()
-    for index, member in enumerate(record.members):
-        if index in known:
-            continue
-        if member.fit_id is None:
-            news.append((0.0, Ended(index, "rejected")))
-        elif (fit := here.store.get(member.fit_id, record.tenant)) is None:
-            news.append((0.0, Ended(index, "gone")))
-        elif fit.status.terminal:
-            news.append((fit.finished_at or 0.0, Ended(index, fit.status)))
-        else:
-            counts[fit.status] += 1
-    if news:
-        here.batches.note(record.id, [ended for _, ended in sorted(news, key=lambda found: found[0])])
-    ended = here.batches.ended(record.id)
-    return ended, counts + Counter(member.status for member in ended)
-
-
-def _view(here: Services, record: BatchRecord) -> dict[str, Any]:
-    ended, counts = _look(here, record)
+def _view(record: BatchRecord) -> dict[str, Any]:
     address = f"/v1/batches/{record.id}"
-    refused = [
-        {"index": index, "custom_id": member.custom_id, "problem": member.problem}
-        for index, member in enumerate(record.members)
-        if member.problem is not None
-    ]
     return {
         "id": record.id,
-        "status": "ended" if len(ended) >= len(record.members) else "running",
-        "members": len(record.members),
-        "counts": dict(counts),
-        "fraction": len(ended) / len(record.members),
-        "rejected": refused[:20],
+        "status": "ended" if record.ended == record.size else "running",
+        "members": record.size,
+        "counts": record.counts,
+        "fraction": record.ended / record.size,
+        "rejected": [asdict(refused) for refused in record.refused],
         "created_at": timestamp(record.created_at),
         "expires_at": timestamp(record.expires_at),
         "links": {"self": address, "results": f"{address}/results", "cancel": f"{address}/cancel"},
     }
-
-
-async def _lines(here: Services, record: BatchRecord, after: int, follow: bool) -> AsyncIterator[bytes]:
-    while True:
-        try:
-            ended, _ = await run_sync(_look, here, record)
-            for member in ended[after:]:
-                after += 1
-                yield await run_sync(_line, here, record, member, after)
-        except StoreUnavailable:
-            # The client comes back by itself, with the last cursor it has.
-            return
-        if not follow or here.draining or after >= len(record.members):
-            return
-        await anyio.sleep(_PAUSE)
-
-
-def _line(here: Services, record: BatchRecord, ended: Ended, cursor: int) -> bytes:
-    member = record.members[ended.index]
-    fit, summary = _result(here, record, ended)
-    problem = member.problem
-    if fit is not None and fit.failure is not None:
-        problem = failure_view(fit.failure, here.settings.problem_base)
-    line = {
-        "cursor": cursor,
-        "index": ended.index,
-        "custom_id": member.custom_id,
-        "fit_id": member.fit_id,
-        "status": ended.status,
-        "summary": summary,
-        "problem": problem,
-    }
-    return to_json(line) + b"\n"
-
-
-def _result(
-    here: Services, record: BatchRecord, ended: Ended
-) -> tuple[FitRecord | None, dict[str, Any] | None]:
-    fit_id = record.members[ended.index].fit_id
-    fit = None if fit_id is None else here.store.get(fit_id, record.tenant)
-    if fit is None or ended.status not in ("succeeded", "cancelled"):
-        return fit, None
-    return fit, here.posteriors.summary(fit)
-
-
-def _tables(here: Services, record: BatchRecord, ended: tuple[Ended, ...]) -> Iterator[pa.RecordBatch]:
-    """One row for each estimate, and one for a member that has none; the first table has no rows."""
-    names = ("index", "custom_id", "fit_id", "status", *SUMMARY_COLUMNS)
-    yield rows_of(columns_of([], names))
-    for member in ended:
-        _, summary = _result(here, record, member)
-        of = record.members[member.index]
-        about = {
-            "index": str(member.index),
-            "custom_id": of.custom_id,
-            "fit_id": of.fit_id,
-            "status": member.status,
-        }
-        empty = dict.fromkeys(SUMMARY_COLUMNS)
-        estimates = [{**about, **row} for row in summary_rows(summary)] if summary else [{**about, **empty}]
-        yield rows_of(columns_of(estimates, names))

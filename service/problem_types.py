@@ -244,6 +244,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "There is no batch with this id; it may have expired.",
         "Its fits may be there still.",
     ),
+    "batch-not-ended": ProblemType(
+        409,
+        "Batch not ended",
+        "Some fits of the batch have not ended.",
+        "Cancel it first, or wait: its results can be followed.",
+    ),
     # Why a fit failed.
     "worker-lost": ProblemType(
         500,

@@ -6,14 +6,15 @@ The id is a hash of the tenant and of all that determines the result, so the sam
 import base64
 import hashlib
 import secrets
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import structlog
 
 from model.spec import FitPlan
 from service.deps import Services
 from service.requests.fits import FitRequest
-from store.base import StoreUnavailable
+from store.base import Creation, StoreUnavailable
 from store.codec import pack
 from store.records import FitRecord
 
@@ -26,36 +27,62 @@ def fit_id(tenant: str, key: str, nonce: str = "") -> str:
     return "fit_" + base64.b32encode(digest).decode().lower()[:26]
 
 
-def submit(
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A fit that is ready to be stored."""
+
+    record: FitRecord
+    payload: bytes
+
+
+def prepare(
     here: Services, tenant: str, request: FitRequest, plan: FitPlan, queue: str | None = None
-) -> tuple[FitRecord, bool]:
-    """Store a fit and queue it, unless it is there; gives its record, and whether it is new.
+) -> Submission:
+    """Name a fit and write down what its worker needs.
 
     Without `queue` what the fit costs decides in which one it waits.
+    """
+    nonce = "" if request.cache else secrets.token_hex(16)
+    record = FitRecord(
+        id=fit_id(tenant, plan.key, nonce),
+        tenant=tenant,
+        formula=plan.formula,
+        family={"name": plan.family.name, "link": plan.family.link},
+        rows=plan.rows,
+        dropped_rows=plan.dropped_rows,
+        queue=queue or ("batch" if plan.cost > here.settings.batch_cost else "interactive"),
+        method=plan.method,
+        method_reason=plan.method_reason,
+        warnings=tuple(asdict(notice) for notice in plan.warnings),
+        metadata=request.metadata,
+    )
+    return Submission(record, pack(*plan.to_parts()))
+
+
+def submit(here: Services, tenant: str, request: FitRequest, plan: FitPlan) -> tuple[FitRecord, bool]:
+    """Store a fit and queue it, unless it is there; gives its record, and whether it is new.
 
     Raises StoreUnavailable, StoreFull and QueueFull.
     """
-    nonce = "" if request.cache else secrets.token_hex(16)
-    record, created = here.store.create(
-        FitRecord(
-            id=fit_id(tenant, plan.key, nonce),
-            tenant=tenant,
-            formula=plan.formula,
-            family={"name": plan.family.name, "link": plan.family.link},
-            rows=plan.rows,
-            dropped_rows=plan.dropped_rows,
-            queue=queue or ("batch" if plan.cost > here.settings.batch_cost else "interactive"),
-            method=plan.method,
-            method_reason=plan.method_reason,
-            warnings=tuple(asdict(notice) for notice in plan.warnings),
-            metadata=request.metadata,
-        ),
-        pack(*plan.to_parts()),
+    (creation,) = submit_many(here, [prepare(here, tenant, request, plan)])
+    if isinstance(creation, tuple):
+        return creation
+    raise creation
+
+
+def submit_many(here: Services, submissions: Sequence[Submission]) -> tuple[Creation, ...]:
+    """Store many fits and queue those that are new; what stands in the way of one stops no other.
+
+    Raises StoreUnavailable.
+    """
+    creations = here.store.create_many(
+        [(submission.record, submission.payload) for submission in submissions]
     )
-    if created:
-        try:
+    created = [creation[0] for creation in creations if isinstance(creation, tuple) and creation[1]]
+    try:
+        for record in created:
             here.enqueue(record.id, record.queue)
-        except StoreUnavailable:
-            # The fit is accepted already: the reconciler finds records that have no message.
-            log.warning("could not enqueue", fit_id=record.id)
-    return record, created
+    except StoreUnavailable:
+        # The fits are accepted already: the reconciler finds records that have no message.
+        log.warning("could not enqueue", fit_ids=[record.id for record in created])
+    return creations

@@ -3,7 +3,8 @@
 Every method that changes something is atomic and safe to repeat; time is the store's own, never the caller's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 from model.errors import RanefError
@@ -20,6 +21,8 @@ from store.records import (
     Result,
     WorkerState,
 )
+
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 class StoreUnavailable(RanefError):
@@ -46,6 +49,10 @@ class InvalidCursor(RanefError):
     """A cursor that no page of ours gave."""
 
 
+Creation = tuple[FitRecord, bool] | StoreFull | QueueFull
+"""What became of a fit that was to be added: the record that is there now and whether it is new, or why not."""
+
+
 class Store(Protocol):
     """The state between the service and the workers; every method may raise StoreUnavailable."""
 
@@ -58,11 +65,19 @@ class Store(Protocol):
         """
         ...
 
+    def create_many(self, fits: Sequence[tuple[FitRecord, bytes]]) -> tuple[Creation, ...]:
+        """Add many fits in few exchanges, each as `create` does; what it would raise is given in its place."""
+        ...
+
     def get(self, fit_id: str, tenant: str | None = None) -> FitRecord | None:
         """Give a fit's record; None if there is none (any more), or if it is not that tenant's.
 
         Whose it is is found out where it lies, so that it takes no longer to be refused one that exists.
         """
+        ...
+
+    def get_many(self, fit_ids: Sequence[str]) -> dict[str, FitRecord]:
+        """Give the records of those of many fits that are there, in one exchange."""
         ...
 
     def gone(self, fit_id: str, tenant: str) -> bool:
@@ -77,10 +92,25 @@ class Store(Protocol):
         """Give a published artifact by its name: `posterior`, `summary`."""
         ...
 
+    def artifacts(self, fit_ids: Sequence[str], name: str) -> dict[str, bytes]:
+        """Give a small artifact of many fits, `summary`, of those that have it, in few exchanges."""
+        ...
+
     def list(
-        self, tenant: str, *, limit: int = 20, cursor: str | None = None, status: FitStatus | None = None
+        self,
+        tenant: str,
+        *,
+        limit: int = 20,
+        cursor: str | None = None,
+        status: FitStatus | None = None,
+        metadata: Mapping[str, str] = NO_METADATA,
     ) -> Page:
-        """Give a page of the tenant's fits, newest first; raises InvalidCursor."""
+        """Give a page of the tenant's fits, newest first, of this status and with all of these metadata.
+
+        No more than `scan_limit` fits are looked at, so a page may be short, and even empty, and not the last.
+
+        Raises InvalidCursor.
+        """
         ...
 
     def extend(self, record: FitRecord) -> None:
@@ -93,6 +123,10 @@ class Store(Protocol):
 
     def request_cancel(self, fit_id: str) -> FitRecord | None:
         """Cancel a queued fit at once and ask a running one to stop; an ended one stays as it is."""
+        ...
+
+    def cancel_many(self, fit_ids: Sequence[str], tenant: str) -> None:
+        """Do what `request_cancel` does for many fits of a tenant, in few exchanges."""
         ...
 
     def claim(self, fit_id: str, worker: str, lease_seconds: float) -> Claim | None:

@@ -1,24 +1,23 @@
-"""Batches: many fits that were submitted together, and the order in which they ended.
+"""Batches: many fits that were submitted together; their interface, and the twin in memory.
 
-That order is written down as members are found to have ended, so a reader can go on where it stopped.
+A fit tells the batches that wait for it how it fares, so a batch knows its counts and its order without asking.
 """
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol, cast
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-import orjson
-
-from store.connection import connect, read, translated
-from store.keys import Keys
-from store.segments import Segments
+from store.cursors import read_cursor, write_cursor
+from store.memory import MemoryStore
+from store.records import FitStatus
 from store.settings import StoreSettings
 
-SCRIPTS = Path(__file__).parent / "scripts"
+REJECTED, GONE = "rejected", "gone"
+ACTIVE = frozenset(status for status in FitStatus if not status.terminal)
+SHOWN_REFUSALS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,129 +31,189 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A member that was refused, by its index."""
+
+    index: int
+    custom_id: str
+    problem: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """A batch; times are unix seconds."""
+    """A batch but its members: how many they are, the first that were refused, and counts by status.
+
+    Statuses are those of fits, `rejected` or `gone`; times are unix seconds by the store's clock.
+    """
 
     id: str
     tenant: str
-    members: tuple[Member, ...]
-    created_at: float = 0.0
-    expires_at: float = 0.0
+    size: int
+    refused: tuple[Refused, ...]
+    counts: Mapping[str, int]
+    created_at: float
+    expires_at: float
+
+    @property
+    def ended(self) -> int:
+        """How many members can change no more."""
+        return self.size - sum(self.counts.get(status, 0) for status in ACTIVE)
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A member that has ended, by its index, and how: a terminal status, `rejected` or `gone`."""
+    """A fit of a batch that has ended, and how: a terminal status, or `gone`."""
 
-    index: int
+    fit_id: str
     status: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPage:
+    """Some batches of a tenant, the newest first, and where the next page starts (None: nowhere)."""
+
+    records: tuple[BatchRecord, ...]
+    next_cursor: str | None
 
 
 class Batches(Protocol):
     """Batches by id; every method may raise StoreUnavailable."""
 
-    def create(self, record: BatchRecord) -> BatchRecord:
-        """Keep a batch for `result_ttl` seconds; raises StoreFull."""
+    def create(self, batch_id: str, tenant: str, members: Sequence[Member]) -> BatchRecord:
+        """Keep a batch for `result_ttl` seconds, told from now on how its fits fare; raises StoreFull."""
         ...
 
-    def get(self, batch_id: str) -> BatchRecord | None:
-        """Give a batch; None if there is none (any more)."""
+    def get(self, batch_id: str, tenant: str) -> BatchRecord | None:
+        """Give a tenant's batch; None if there is none (any more), or if it is another's."""
         ...
 
-    def note(self, batch_id: str, ended: Sequence[Ended]) -> None:
-        """Write down that members have ended; each counts once, in the order in which it came first."""
+    def members(self, batch_id: str) -> tuple[Member, ...]:
+        """Give a batch's members in the order in which they were submitted; none of a batch that is gone."""
         ...
 
-    def ended(self, batch_id: str) -> tuple[Ended, ...]:
-        """Give the members that have ended, in order."""
+    def ended(self, batch_id: str, after: int = 0) -> tuple[Ended, ...]:
+        """Give the fits that have ended, each once, in the order in which they did, but for the first `after`."""
         ...
+
+    def list(self, tenant: str, *, limit: int = 20, cursor: str | None = None) -> BatchPage:
+        """Give a page of the tenant's batches, newest first; raises InvalidCursor."""
+        ...
+
+    def delete(self, batch_id: str) -> bool:
+        """Remove a batch; its fits stay."""
+        ...
+
+
+def refusals(members: Sequence[Member]) -> tuple[Refused, ...]:
+    """Give the first members that were refused."""
+    refused = (
+        Refused(index, member.custom_id, member.problem)
+        for index, member in enumerate(members)
+        if member.problem is not None
+    )
+    return tuple(one for one, _ in zip(refused, range(SHOWN_REFUSALS), strict=False))
+
+
+class _Kept:
+    """A batch, its members, how many there are of each status, and the fits that have ended."""
+
+    def __init__(self, record: BatchRecord, members: tuple[Member, ...]) -> None:
+        self.record = record
+        self.members = members
+        self.waiting = Counter(member.fit_id for member in members if member.fit_id is not None)
+        self.counts = Counter({REJECTED: sum(member.fit_id is None for member in members)})
+        self.order: list[Ended] = []
 
 
 class MemoryBatches:
-    """Batches in the memory of one process."""
+    """Batches in the memory of one process, of fits in a store there."""
 
-    def __init__(self, settings: StoreSettings | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        settings: StoreSettings | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
         self._ttl = (settings or StoreSettings()).result_ttl
-        self._clock = clock
-        self._kept: dict[str, tuple[BatchRecord, dict[int, Ended]]] = {}
-        self._lock = threading.Lock()
+        self._clock: Callable[[], float] = lambda: round(clock(), 6)
+        self._kept: dict[str, _Kept] = {}
+        self._lock = threading.RLock()
+        store.listeners.append(self._told)
 
-    def create(self, record: BatchRecord) -> BatchRecord:
+    def create(self, batch_id: str, tenant: str, members: Sequence[Member]) -> BatchRecord:
         """Keep a batch."""
         with self._lock:
             now = self._clock()
-            self._kept = {key: kept for key, kept in self._kept.items() if kept[0].expires_at > now}
-            stored = replace(record, created_at=now, expires_at=now + self._ttl)
-            self._kept[record.id] = stored, {}
-            return stored
+            self._kept = {key: kept for key, kept in self._kept.items() if kept.record.expires_at > now}
+            record = BatchRecord(batch_id, tenant, len(members), refusals(members), {}, now, now + self._ttl)
+            kept = self._kept[batch_id] = _Kept(record, tuple(members))
+            fits = self._store.get_many(list_(kept.waiting))
+            for fit_id, count in tuple(kept.waiting.items()):
+                status = fits[fit_id].status if fit_id in fits else GONE
+                kept.counts[status] += count
+                if status not in ACTIVE:
+                    kept.order.append(Ended(fit_id, status))
+                    del kept.waiting[fit_id]
+            return self._record(kept)
 
-    def get(self, batch_id: str) -> BatchRecord | None:
-        """Give a batch."""
+    def get(self, batch_id: str, tenant: str) -> BatchRecord | None:
+        """Give a tenant's batch."""
         with self._lock:
-            found = self._kept.get(batch_id)
-            return found[0] if found and found[0].expires_at > self._clock() else None
+            kept = self._find(batch_id)
+            return None if kept is None or kept.record.tenant != tenant else self._record(kept)
 
-    def note(self, batch_id: str, ended: Sequence[Ended]) -> None:
-        """Write down that members have ended."""
-        with self._lock, suppress(KeyError):
-            known = self._kept[batch_id][1]
-            for member in ended:
-                known.setdefault(member.index, member)
-
-    def ended(self, batch_id: str) -> tuple[Ended, ...]:
-        """Give the members that have ended."""
+    def members(self, batch_id: str) -> tuple[Member, ...]:
+        """Give a batch's members."""
         with self._lock:
-            return tuple(self._kept[batch_id][1].values()) if batch_id in self._kept else ()
+            kept = self._find(batch_id)
+            return () if kept is None else kept.members
+
+    def ended(self, batch_id: str, after: int = 0) -> tuple[Ended, ...]:
+        """Give the fits that have ended."""
+        with self._lock:
+            kept = self._find(batch_id)
+            return () if kept is None else tuple(kept.order[after:])
+
+    def list(self, tenant: str, *, limit: int = 20, cursor: str | None = None) -> BatchPage:
+        """Give a page of the tenant's batches."""
+        last = read_cursor(cursor) if cursor is not None else None
+        with self._lock:
+            now = self._clock()
+            own = [
+                self._record(kept)
+                for kept in self._kept.values()
+                if kept.record.tenant == tenant and kept.record.expires_at > now
+            ]
+        rest = sorted((r for r in own if last is None or _age(r) < last), key=_age, reverse=True)
+        page = rest[:limit]
+        return BatchPage(tuple(page), write_cursor(*_age(page[-1])) if len(rest) > limit else None)
+
+    def delete(self, batch_id: str) -> bool:
+        """Remove a batch."""
+        with self._lock:
+            return self._kept.pop(batch_id, None) is not None
+
+    def _told(self, fit_id: str, before: str, after: str) -> None:
+        with self._lock:
+            for kept in self._kept.values():
+                count = kept.waiting.get(fit_id, 0)
+                kept.counts[before] -= count
+                kept.counts[after] += count
+                if count and after not in ACTIVE:
+                    kept.order.append(Ended(fit_id, after))
+                    del kept.waiting[fit_id]
+
+    def _find(self, batch_id: str) -> _Kept | None:
+        kept = self._kept.get(batch_id)
+        return kept if kept is not None and kept.record.expires_at > self._clock() else None
+
+    def _record(self, kept: _Kept) -> BatchRecord:
+        return replace(kept.record, counts={name: count for name, count in kept.counts.items() if count})
 
 
-class RedisBatches:
-    """Batches on the server that the settings name."""
+list_ = list  # `list` is a method of the class above
 
-    def __init__(self, settings: StoreSettings) -> None:
-        self._ttl = settings.result_ttl
-        self._keys = Keys(settings.key_prefix)
-        self._redis = connect(settings, settings.socket_timeout)
-        self._segments = Segments(self._redis, settings)
-        self._note = self._redis.register_script((SCRIPTS / "batch_note.lua").read_text())
 
-    def create(self, record: BatchRecord) -> BatchRecord:
-        """Keep a batch."""
-        with translated():
-            seconds, microseconds = self._redis.time()
-        now = seconds + microseconds / 1e6
-        stored = replace(record, created_at=now, expires_at=now + self._ttl)
-        written = orjson.dumps(asdict(stored))
-        self._segments.refuse_if_full(len(written))
-        with translated():
-            self._redis.set(self._keys.batch(record.id), written, px=int(self._ttl * 1000))
-        return stored
-
-    def get(self, batch_id: str) -> BatchRecord | None:
-        """Give a batch."""
-        with translated():
-            written = cast(bytes | None, read(self._redis, "GET", self._keys.batch(batch_id)))
-        if written is None:
-            return None
-        fields = orjson.loads(written)
-        return BatchRecord(**{**fields, "members": tuple(Member(**member) for member in fields["members"])})
-
-    def note(self, batch_id: str, ended: Sequence[Ended]) -> None:
-        """Write down that members have ended."""
-        keys = [
-            self._keys.batch(batch_id),
-            self._keys.batch_ended(batch_id),
-            self._keys.batch_order(batch_id),
-        ]
-        args: list[str | int] = [part for member in ended for part in (member.index, member.status)]
-        if args:
-            with translated():
-                self._note(keys=keys, args=args)
-
-    def ended(self, batch_id: str) -> tuple[Ended, ...]:
-        """Give the members that have ended."""
-        with translated():
-            order = cast(
-                list[bytes], read(self._redis, "LRANGE", self._keys.batch_order(batch_id), "0", "-1")
-            )
-        parts = (entry.decode().partition(":") for entry in order)
-        return tuple(Ended(int(index), status) for index, _, status in parts)
+def _age(record: BatchRecord) -> tuple[float, str]:
+    return record.created_at, record.id

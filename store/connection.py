@@ -1,7 +1,9 @@
 """A client of the server that the settings name, and its errors in the words of the store."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
@@ -9,6 +11,11 @@ from redis.retry import Retry
 
 from store.base import StoreFull, StoreUnavailable
 from store.settings import StoreSettings
+
+SCRIPTS = Path(__file__).parent / "scripts"
+_OWN = (SCRIPTS / "own.lua").read_text()
+Value = TypeVar("Value")
+Command = tuple[str | bytes | int, ...]
 
 
 def connect(settings: StoreSettings, timeout: float) -> redis.Redis:
@@ -22,12 +29,43 @@ def connect(settings: StoreSettings, timeout: float) -> redis.Redis:
     )
 
 
-def read(client: redis.Redis, *command: str) -> object:
+def read(client: redis.Redis, *command: str | bytes | int) -> object:
     """Run a command that changes nothing, once more if the server had closed the connection."""
+    return _twice(lambda: client.execute_command(*command))  # type: ignore[no-untyped-call]
+
+
+def read_all(client: redis.Redis, commands: Sequence[Command]) -> list[Any]:
+    """Run many commands that change nothing in one exchange, as `read` does one."""
+    if not commands:
+        return []
+
+    def run() -> list[Any]:
+        with client.pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+            return pipe.execute()
+
+    return _twice(run)
+
+
+def own(key: str, tenant: str) -> Command:
+    """Give the command that reads a hash if its field `tenant` says so; its answer is for `pairs`.
+
+    Whose it is is found out where it lies, so that it takes no longer to be refused what exists.
+    """
+    return ("EVAL", _OWN, 1, key, tenant)
+
+
+def pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Put the fields of a hash and their values together, as a script gives them."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _twice(run: Callable[[], Value]) -> Value:
     try:
-        return client.execute_command(*command)  # type: ignore[no-untyped-call]
+        return run()
     except redis.ConnectionError:
-        return client.execute_command(*command)  # type: ignore[no-untyped-call]
+        return run()
 
 
 @contextmanager

@@ -1,6 +1,10 @@
 """The names of all keys in Redis; what belongs to one fit shares the hash tag `{fit_id}`."""
 
+import re
 from dataclasses import dataclass
+
+TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+"""A tenant's name: a part of keys, and of nothing else there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,32 @@ class Keys:
     def blob(self, fit_id: str) -> str:
         """What the names of a fit's segments begin with; a tag and a number follow."""
         return f"{self.prefix}:{{{fit_id}}}:blob"
+
+    def places(self, fit_id: str) -> str:
+        """The batches that wait for a fit, and how many members of each it is."""
+        return f"{self.prefix}:{{{fit_id}}}:places"
+
+    def watchers(self, fit_id: str) -> str:
+        """The callbacks that wait for a fit's end."""
+        return f"{self.prefix}:{{{fit_id}}}:watchers"
+
+    def callbacks(self, subject: str) -> str:
+        """The callbacks of a fit or batch by time of registration."""
+        return f"{self.prefix}:{{{subject}}}:callbacks"
+
+    def callback(self, message: str) -> str:
+        """The hash of a callback."""
+        return f"{self.prefix}:callback:{message}"
+
+    @property
+    def outbox(self) -> str:
+        """Callbacks by the time from which they are due."""
+        return f"{self.prefix}:outbox"
+
+    @property
+    def callback_outcomes(self) -> str:
+        """How many attempts ended in which way."""
+        return f"{self.prefix}:callback_outcomes"
 
     def tombstone(self, fit_id: str) -> str:
         """The tenant of a fit that is or will be gone."""
@@ -64,16 +94,20 @@ class Keys:
         return f"{self.prefix}:outcomes"
 
     def batch(self, batch_id: str) -> str:
-        """A batch with its members."""
+        """The hash of a batch."""
         return f"{self.prefix}:{{{batch_id}}}:batch"
 
-    def batch_ended(self, batch_id: str) -> str:
-        """The members of a batch that have ended."""
-        return f"{self.prefix}:{{{batch_id}}}:ended"
+    def batch_tally(self, batch_id: str) -> str:
+        """How many members of a batch have which status; the scripts make the name in the same way."""
+        return f"{self.batch(batch_id)}:tally"
 
     def batch_order(self, batch_id: str) -> str:
-        """The order in which they have, with how."""
-        return f"{self.prefix}:{{{batch_id}}}:order"
+        """The fits of a batch in the order in which they ended, and how; likewise."""
+        return f"{self.batch(batch_id)}:order"
+
+    def tenant_batches(self, tenant: str) -> str:
+        """The tenant's batches by time of creation."""
+        return f"{self.prefix}:tenant:{tenant}:batches"
 
     @property
     def due(self) -> str:

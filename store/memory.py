@@ -7,12 +7,12 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from store.base import QueueFull, StoreFull
+from store.base import NO_METADATA, Creation, QueueFull, StoreFull
 from store.cursors import read_cursor, write_cursor
-from store.policy import Policy
+from store.policy import Policy, matches
 from store.records import (
     QUEUES,
     TRANSITIONS,
@@ -63,7 +63,11 @@ class MemoryStore:
         self._outcomes: Counter[tuple[str, str]] = Counter()
         self._leader: tuple[str, float] | None = None
         self._numbers = itertools.count(1)
-        self._changed = threading.Condition(threading.RLock())
+        self.lock = threading.RLock()
+        """Held during every change; whoever listens to changes may use it for their own."""
+        self._changed = threading.Condition(self.lock)
+        self.listeners: list_[Callable[[str, str, str], None]] = []
+        """Each is told a fit's id and its statuses before and after a change; `gone` is the end of what is deleted."""
 
     def create(self, record: FitRecord, payload: bytes) -> tuple[FitRecord, bool]:
         """Add a queued fit unless its id exists."""
@@ -92,11 +96,22 @@ class MemoryStore:
             self._tell(fit, "status")
             return stored, True
 
+    def create_many(self, fits: Sequence[tuple[FitRecord, bytes]]) -> tuple[Creation, ...]:
+        """Add many fits, each as `create` does."""
+        with self._changed:
+            return tuple(self._attempt(record, payload) for record, payload in fits)
+
     def get(self, fit_id: str, tenant: str | None = None) -> FitRecord | None:
         """Give a fit's record, if it is the tenant's."""
         with self._changed:
             fit = self._find(fit_id)
             return None if fit is None or tenant not in (None, fit.record.tenant) else fit.record
+
+    def get_many(self, fit_ids: Sequence[str]) -> dict[str, FitRecord]:
+        """Give the records of those of many fits that are there."""
+        with self._changed:
+            found = {fit_id: self._find(fit_id) for fit_id in fit_ids}
+            return {fit_id: fit.record for fit_id, fit in found.items() if fit is not None}
 
     def gone(self, fit_id: str, tenant: str) -> bool:
         """Tell whether the tenant had this fit."""
@@ -116,23 +131,33 @@ class MemoryStore:
             fit = self._find(fit_id)
             return None if fit is None else fit.artifacts.get(name)
 
+    def artifacts(self, fit_ids: Sequence[str], name: str) -> dict[str, bytes]:
+        """Give a small artifact of many fits."""
+        found = {fit_id: self.artifact(fit_id, name) for fit_id in fit_ids}
+        return {fit_id: artifact for fit_id, artifact in found.items() if artifact is not None}
+
     def list(
-        self, tenant: str, *, limit: int = 20, cursor: str | None = None, status: FitStatus | None = None
+        self,
+        tenant: str,
+        *,
+        limit: int = 20,
+        cursor: str | None = None,
+        status: FitStatus | None = None,
+        metadata: Mapping[str, str] = NO_METADATA,
     ) -> Page:
         """Give a page of the tenant's fits, newest first."""
         last = read_cursor(cursor) if cursor is not None else None
         with self._changed:
             self._forget_expired()
-            records = [fit.record for fit in self._fits.values()]
-        wanted = [
-            record
-            for record in sorted(records, key=_age, reverse=True)
-            if record.tenant == tenant
-            and (status is None or record.status is status)
-            and (last is None or _age(record) < last)
-        ]
-        page = wanted[:limit]
-        return Page(tuple(page), write_cursor(*_age(page[-1])) if len(wanted) > limit else None)
+            records = [fit.record for fit in self._fits.values() if fit.record.tenant == tenant]
+        rest = sorted((r for r in records if last is None or _age(r) < last), key=_age, reverse=True)
+        found: list_[FitRecord] = []
+        for scanned, record in enumerate(rest):
+            fits = matches(record, status, metadata)
+            if scanned == self._policy.scan_limit or (fits and len(found) == limit):
+                return Page(tuple(found), write_cursor(*_age(rest[scanned - 1])))
+            found += [record] if fits else []
+        return Page(tuple(found), None)
 
     def extend(self, record: FitRecord) -> None:
         """Let a successful fit live for its full time from now."""
@@ -153,6 +178,7 @@ class MemoryStore:
             if fit is None:
                 return False
             del self._fits[fit_id]
+            self._announce(fit_id, fit.record.status, "gone")
             self._tombstones[fit_id] = (fit.record.tenant, self._clock() + self._policy.tombstone_ttl)
             return True
 
@@ -167,6 +193,11 @@ class MemoryStore:
             elif fit.record.status is FitStatus.RUNNING:
                 self._turn(fit, FitStatus.CANCELLING)
             return fit.record
+
+    def cancel_many(self, fit_ids: Sequence[str], tenant: str) -> None:
+        """Cancel many fits of a tenant."""
+        for fit_id in fit_ids:
+            self.request_cancel(fit_id)
 
     def claim(self, fit_id: str, worker: str, lease_seconds: float) -> Claim | None:
         """Take a fit that is queued, or whose worker's lease is dead."""
@@ -300,6 +331,16 @@ class MemoryStore:
     def ping(self) -> None:
         """Return, as memory always answers."""
 
+    def _attempt(self, record: FitRecord, payload: bytes) -> Creation:
+        try:
+            return self.create(record, payload)
+        except (StoreFull, QueueFull) as error:
+            return error
+
+    def _announce(self, fit_id: str, before: str, after: str) -> None:
+        for listener in self.listeners:
+            listener(fit_id, before, after)
+
     def _find(self, fit_id: str) -> _Fit | None:
         fit = self._fits.get(fit_id)
         if fit is None or fit.record.expires_at is None or self._clock() < fit.record.expires_at:
@@ -369,7 +410,9 @@ class MemoryStore:
     def _turn(self, fit: _Fit, status: FitStatus) -> None:
         if status not in TRANSITIONS[fit.record.status]:
             raise AssertionError(f"{fit.record.status} -> {status} is no legal transition")
+        before = fit.record.status
         fit.record = replace(fit.record, status=status)
+        self._announce(fit.record.id, before, status)
         if status is FitStatus.QUEUED:
             fit.waiting_since = self._clock()
         self._tell(fit, "status")
@@ -378,6 +421,9 @@ class MemoryStore:
         event = Event(f"{next(self._numbers)}-0", kind, self._clock(), fit.record.status, progress)
         fit.events = [*fit.events, event][-self._policy.max_events :]
         self._changed.notify_all()
+
+
+list_ = list  # `list` is a method of the class above
 
 
 def _age(record: FitRecord) -> tuple[float, str]:

@@ -1,10 +1,11 @@
 """The rules that both stores apply, taken from the settings once."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import orjson
 
-from store.records import PASSING_FAILURES, TRANSITIONS, WORKER_LOST
+from store.records import PASSING_FAILURES, TRANSITIONS, WORKER_LOST, FitRecord, FitStatus
 from store.settings import StoreSettings
 
 
@@ -24,6 +25,8 @@ class Policy:
     event_interval: float
     max_attempts: int
     queue_grace: float
+    callback_ttl: float
+    scan_limit: int
 
     @classmethod
     def of(cls, settings: StoreSettings) -> "Policy":
@@ -40,3 +43,8 @@ class Policy:
             "passing": dict.fromkeys(sorted(PASSING_FAILURES), True),
         }
         return orjson.dumps(asdict(self) | given)
+
+
+def matches(record: FitRecord, status: FitStatus | None, metadata: Mapping[str, str]) -> bool:
+    """Tell whether a fit is of a status, if one is asked for, and has all of some metadata."""
+    return (status is None or record.status is status) and metadata.items() <= record.metadata.items()

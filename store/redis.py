@@ -5,17 +5,18 @@ Every change is one Lua script, so it is atomic and by the server's clock; a Red
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import orjson
+import redis
 
-from store.base import QueueFull, StoreFull
-from store.connection import connect, read, translated
-from store.cursors import read_cursor, write_cursor
+from store.base import NO_METADATA, Creation, QueueFull, StoreFull
+from store.connection import SCRIPTS, connect, own, pairs, read, read_all, translated
+from store.cursors import write_cursor
 from store.keys import Keys
-from store.policy import Policy
+from store.pages import walk
+from store.policy import Policy, matches
 from store.records import (
     QUEUES,
     Claim,
@@ -43,12 +44,13 @@ from store.wire import (
     worker_to_json,
 )
 
-SCRIPTS = Path(__file__).parent / "scripts"
 _ABOUT_A_FIT = ("create", "claim", "renew", "progress", "conclude", "cancel", "recover", "extend", "delete")
 _OTHERS = ("beat", "lead")
 _ALLOW_OOM = "#!lua flags=allow-oom\n"
 # What a record, its events and its index entries take beside the payload, roughly.
 _RECORD_BYTES = 4096
+# Records that are read at once where most may be passed over.
+_STEP = 200
 
 
 class RedisStore:
@@ -60,41 +62,35 @@ class RedisStore:
         self._policy = Policy.of(settings).to_json()
         self._redis = connect(settings, settings.socket_timeout)
         self._segments = Segments(self._redis, settings)
-        shared = (SCRIPTS / "fit.lua").read_text()
+        shared = (SCRIPTS / "callback.lua").read_text() + (SCRIPTS / "fit.lua").read_text()
         sources = {name: shared + (SCRIPTS / f"{name}.lua").read_text() for name in _ABOUT_A_FIT}
         sources |= {name: (SCRIPTS / f"{name}.lua").read_text() for name in _OTHERS}
         # A server without room refuses new fits, but never the small writes by which a fit is looked after.
         sources |= {name: _ALLOW_OOM + source for name, source in sources.items() if name != "create"}
-        self._read_own = (SCRIPTS / "own.lua").read_text()
         self._scripts = {name: self._redis.register_script(source) for name, source in sources.items()}
 
     def create(self, record: FitRecord, payload: bytes) -> tuple[FitRecord, bool]:
         """Add a queued fit unless its id exists."""
-        existing = self.get(record.id)
-        if existing is not None and not existing.runs_anew:
-            return existing, False
-        self._segments.refuse_if_full(len(payload))
-        manifest = self._segments.upload(self._keys.blob(record.id), payload)
-        fields = record_to_fields(record)
-        outcome = self._run(
-            "create",
-            record.id,
-            record.tenant,
-            orjson.dumps(manifest),
-            len(payload) + _RECORD_BYTES,
-            *_flat(fields),
-        )
-        if outcome != b"created":
-            self._segments.discard(self._keys.blob(record.id), manifest)
-        if outcome == b"queue":
-            raise QueueFull(f"{self._settings.max_active} fits are waiting or running already")
-        if outcome == b"tenant queue":
-            raise QueueFull(f"{self._settings.tenant_active} of them are the tenant's", scope="tenant")
-        if outcome == b"tenant":
-            raise StoreFull(f"the budget of {self._settings.tenant_bytes} bytes is spent", scope="tenant")
-        stored = self.get(record.id)
-        # Somebody may have deleted it in between; then ours is as new as any.
-        return (stored or record), outcome == b"created"
+        (creation,) = self.create_many([(record, payload)])
+        if isinstance(creation, tuple):
+            return creation
+        raise creation
+
+    def create_many(self, fits: Sequence[tuple[FitRecord, bytes]]) -> tuple[Creation, ...]:
+        """Add many fits, each as `create` does."""
+        known = self.get_many([record.id for record, _ in fits])
+        existing: dict[str, Creation] = {
+            fit_id: (record, False) for fit_id, record in known.items() if not record.runs_anew
+        }
+        # A fit that is there twice is new once.
+        new = {record.id: (record, payload) for record, payload in fits if record.id not in existing}
+        made = dict(zip(new, self._create_new(tuple(new.values())), strict=True)) if new else {}
+        creations: list_[Creation] = []
+        for record, _ in fits:
+            creations.append(creation := existing.get(record.id) or made[record.id])
+            if isinstance(creation, tuple):
+                existing[record.id] = creation[0], False
+        return tuple(creations)
 
     def get(self, fit_id: str, tenant: str | None = None) -> FitRecord | None:
         """Give a fit's record, if it is the tenant's."""
@@ -103,9 +99,18 @@ class RedisStore:
             if tenant is None:
                 fields = cast(dict[bytes, bytes], read(self._redis, "HGETALL", key))
             else:
-                flat = iter(cast(list_[bytes], read(self._redis, "EVAL", self._read_own, "1", key, tenant)))
-                fields = dict(zip(flat, flat, strict=True))
+                fields = pairs(cast(list_[bytes], read(self._redis, *own(key, tenant))))
         return record_from_fields(fields) if fields else None
+
+    def get_many(self, fit_ids: Sequence[str]) -> dict[str, FitRecord]:
+        """Give the records of those of many fits that are there."""
+        with translated():
+            hashes = read_all(self._redis, [("HGETALL", self._keys.record(fit_id)) for fit_id in fit_ids])
+        return {
+            fit_id: record_from_fields(fields)
+            for fit_id, fields in zip(fit_ids, hashes, strict=True)
+            if fields
+        }
 
     def gone(self, fit_id: str, tenant: str) -> bool:
         """Tell whether the tenant had this fit."""
@@ -132,33 +137,48 @@ class RedisStore:
         manifest = orjson.loads(manifests or b"{}").get(name)
         return None if manifest is None else self._segments.download(self._keys.blob(fit_id), manifest)
 
+    def artifacts(self, fit_ids: Sequence[str], name: str) -> dict[str, bytes]:
+        """Give a small artifact of many fits."""
+        with translated():
+            found = read_all(
+                self._redis, [("HGET", self._keys.record(fit_id), "artifacts") for fit_id in fit_ids]
+            )
+        manifests = {
+            fit_id: orjson.loads(written).get(name)
+            for fit_id, written in zip(fit_ids, found, strict=True)
+            if written
+        }
+        named = {fit_id: manifest for fit_id, manifest in manifests.items() if manifest is not None}
+        blobs = self._segments.download_many(
+            [(self._keys.blob(fit_id), manifest) for fit_id, manifest in named.items()]
+        )
+        return {fit_id: blob for fit_id, blob in zip(named, blobs, strict=True) if blob is not None}
+
     def list(
-        self, tenant: str, *, limit: int = 20, cursor: str | None = None, status: FitStatus | None = None
+        self,
+        tenant: str,
+        *,
+        limit: int = 20,
+        cursor: str | None = None,
+        status: FitStatus | None = None,
+        metadata: Mapping[str, str] = NO_METADATA,
     ) -> Page:
         """Give a page of the tenant's fits, newest first."""
-        key = self._keys.tenant_fits(tenant)
-        last = read_cursor(cursor) if cursor is not None else None
         found: list_[FitRecord] = []
-        while True:
-            ceiling = "+inf" if last is None else f"{last[0]:.6f}"
-            with translated():
-                rows = cast(
-                    list_[Any],
-                    self._redis.zrevrangebyscore(
-                        key, ceiling, "-inf", start=0, num=limit + 50, withscores=True
-                    ),
-                )
-            entries = [(float(score), member.decode()) for member, score in rows]
-            fresh = [entry for entry in entries if last is None or entry < last]
-            if not fresh:
-                return Page(tuple(found), None)
-            for record in self._get_all([fit_id for _, fit_id in fresh]):
-                if status is not None and record.status is not status:
-                    continue
-                if len(found) == limit:
-                    return Page(tuple(found), write_cursor(found[-1].created_at, found[-1].id))
-                found.append(record)
-            last = fresh[-1]
+        scanned, last = 0, None
+        step = limit + 1 if status is None and not metadata else _STEP
+        for entries in walk(self._redis, self._keys.tenant_fits(tenant), cursor, step):
+            records = self.get_many([fit_id for _, fit_id in entries])
+            for entry in entries:
+                if last is not None and scanned == self._settings.scan_limit:
+                    return Page(tuple(found), write_cursor(*last))
+                record = records.get(entry[1])
+                if record is not None and matches(record, status, metadata):
+                    if last is not None and len(found) == limit:
+                        return Page(tuple(found), write_cursor(*last))
+                    found.append(record)
+                scanned, last = scanned + 1, entry
+        return Page(tuple(found), None)
 
     def extend(self, record: FitRecord) -> None:
         """Let a successful fit live for its full time from now."""
@@ -179,6 +199,13 @@ class RedisStore:
             return None
         self._run("cancel", fit_id, record.tenant)
         return self.get(fit_id)
+
+    def cancel_many(self, fit_ids: Sequence[str], tenant: str) -> None:
+        """Cancel many fits of a tenant."""
+        with translated(), self._redis.pipeline(transaction=False) as pipe:
+            for fit_id in fit_ids:
+                self._send(pipe, "cancel", fit_id, tenant)
+            pipe.execute()
 
     def claim(self, fit_id: str, worker: str, lease_seconds: float) -> Claim | None:
         """Take a fit that is queued, or whose worker's lease is dead."""
@@ -301,6 +328,12 @@ class RedisStore:
             self._redis.ping()
 
     def _run(self, script: str, fit_id: str, tenant: str, *args: str | bytes | float) -> Any:
+        with translated():
+            return self._send(self._redis, script, fit_id, tenant, *args)
+
+    def _send(
+        self, client: redis.Redis, script: str, fit_id: str, tenant: str, *args: str | bytes | float
+    ) -> Any:
         keys = self._keys
         names = [
             keys.record(fit_id),
@@ -312,16 +345,54 @@ class RedisStore:
             keys.tombstone(fit_id),
             keys.waiting,
             keys.outcomes,
+            keys.places(fit_id),
+            keys.watchers(fit_id),
+            keys.outbox,
         ]
-        with translated():
-            return self._scripts[script](keys=names, args=[self._policy, fit_id, keys.blob(fit_id), *args])
+        run = self._scripts[script]
+        return run(keys=names, args=[self._policy, fit_id, keys.blob(fit_id), *args], client=client)
 
-    def _get_all(self, fit_ids: "list_[str]") -> Iterator[FitRecord]:
+    def _create_new(self, fits: Sequence[tuple[FitRecord, bytes]]) -> Iterator[Creation]:
+        try:
+            self._segments.refuse_if_full(sum(len(payload) for _, payload in fits))
+        except StoreFull as error:
+            yield from [error] * len(fits)
+            return
+        blobs = [(self._keys.blob(record.id), payload) for record, payload in fits]
+        manifests = self._segments.upload_many(blobs)
         with translated(), self._redis.pipeline(transaction=False) as pipe:
-            for fit_id in fit_ids:
-                pipe.hgetall(self._keys.record(fit_id))
-            hashes = pipe.execute()
-        return (record_from_fields(fields) for fields in hashes if fields)
+            for (record, payload), manifest in zip(fits, manifests, strict=True):
+                fields = _flat(record_to_fields(record))
+                size = len(payload) + _RECORD_BYTES
+                self._send(pipe, "create", record.id, record.tenant, orjson.dumps(manifest), size, *fields)
+                pipe.hgetall(self._keys.record(record.id))
+            answers = pipe.execute(raise_on_error=False)
+        for (record, _), (blob, _), manifest, outcome, stored in zip(
+            fits, blobs, manifests, answers[::2], answers[1::2], strict=True
+        ):
+            if outcome != b"created":
+                self._segments.discard(blob, manifest)
+            yield self._refusal(outcome) or (
+                # Somebody may have deleted it in between; then ours is as new as any.
+                record_from_fields(stored) if stored else record,
+                outcome == b"created",
+            )
+
+    def _refusal(self, outcome: object) -> StoreFull | QueueFull | None:
+        settings = self._settings
+        if isinstance(outcome, Exception):
+            try:
+                with translated():
+                    raise outcome
+            except StoreFull as error:
+                return error
+        refusals: Mapping[object, StoreFull | QueueFull] = {
+            b"queue": QueueFull(f"{settings.max_active} fits are waiting or running already"),
+            b"tenant queue": QueueFull(f"{settings.tenant_active} of them are the tenant's", scope="tenant"),
+            b"tenant": StoreFull(f"the budget of {settings.tenant_bytes} bytes is spent", scope="tenant"),
+            b"full": StoreFull("the store's memory is spent"),
+        }
+        return refusals.get(outcome)
 
     def _conclude(
         self,

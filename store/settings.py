@@ -3,6 +3,9 @@
 Each is read from the environment: `REDIS_URL`, the others with the prefix `RANEF_` (`RANEF_RESULT_TTL`).
 """
 
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -45,7 +48,18 @@ class StoreSettings(BaseSettings):
     max_active: int = 10_000  # fits that are queued or running, of all tenants
     tenant_active: int = 5_000  # of one, so that none takes every place
     max_events: int = 1000
+    # Fits that one page of a list looks at, whatever it is to pass over.
+    scan_limit: int = 1000
     event_interval: float = 0.5
+
+    # Callbacks. Secrets: `acme whsec_…`, one a line (or between semicolons); `python -m service.keys secret` makes one.
+    callback_secrets: str = Field(default="", repr=False)
+    callback_secrets_file: Path | None = None
+    # Networks that are not public, and may be called all the same: `["10.0.0.0/8"]`.
+    callback_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    callback_http: bool = False  # without TLS, too
+    callback_ttl: float = 7 * DAY  # since what it tells of; longer than all attempts together
+    open_callbacks: int = 20  # of one fit or batch, that wait or are due
 
     # Leases.
     lease_seconds: float = 10.0

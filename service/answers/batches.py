@@ -30,3 +30,10 @@ class Batch(Answer):
     created_at: str
     expires_at: str
     links: dict[str, str]
+
+
+class BatchList(Answer):
+    """A page of batches."""
+
+    items: list[Batch]
+    next_cursor: str | None

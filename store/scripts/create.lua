@@ -9,6 +9,11 @@ end
 if redis.call('ZCOUNT', expiry, '+inf', '+inf') >= policy.tenant_active then
   return 'tenant queue'
 end
+-- A server without room may have refused what the record is to name.
+local manifest = cjson.decode(ARGV[4])
+if manifest.count > 0 and redis.call('EXISTS', unpack(segments(manifest))) < manifest.count then
+  return 'full'
+end
 forget_expired()
 local bytes = tonumber(ARGV[5])
 local freed = before and tonumber(redis.call('HGET', sizes, id)) or 0

@@ -1,8 +1,10 @@
 -- Gives 1 if there was such a fit.
-local tenant = field('tenant')
+local tenant, status = field('tenant'), field('status')
 if not tenant then
   return 0
 end
+tell_batches(status, 'gone', true)
+call_back('gone')
 for _, name in ipairs(all_segments()) do redis.call('UNLINK', name) end
 redis.call('ZREM', waiting .. ':' .. field('queue'), id)
 redis.call('UNLINK', record, events)

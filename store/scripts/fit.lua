@@ -1,8 +1,10 @@
 -- What all scripts about one fit share; it is put before each of them.
--- KEYS: record, events, due, the tenant's fits, expiry and bytes, tombstone, waiting (a queue follows), outcomes.
+-- KEYS: record, events, due, the tenant's fits, expiry and bytes, tombstone, waiting (a queue follows), outcomes,
+-- the batches and the callbacks that wait for the fit, outbox.
 -- ARGV: policy (JSON), fit id, prefix of the fit's segments, then the script's own.
 -- Segments are named by the record, so they cannot all be declared as KEYS; they share the record's hash tag.
-local record, events, due, fits, expiry, sizes, tombstone, waiting, outcomes = unpack(KEYS)
+local record, events, due, fits, expiry, sizes, tombstone, waiting, outcomes, places, watchers, outbox =
+  unpack(KEYS)
 local policy = cjson.decode(ARGV[1])
 local id, blob = ARGV[2], ARGV[3]
 local clock = redis.call('TIME')
@@ -40,12 +42,43 @@ local function line_up()
   end
 end
 
+-- Each batch that waits for the fit counts it anew; when it can change no more, the batch notes its end.
+local function tell_batches(from, to, over)
+  local waiters = redis.call('ZRANGE', places, 0, -1, 'WITHSCORES')
+  for i = 1, #waiters, 2 do
+    local batch, members = waiters[i], waiters[i + 1]
+    if redis.call('EXISTS', batch .. ':tally') == 1 then
+      redis.call('HINCRBY', batch .. ':tally', from, -members)
+      redis.call('HINCRBY', batch .. ':tally', to, members)
+      if over then
+        redis.call('RPUSHX', batch .. ':order', id .. ' ' .. to)
+      end
+    end
+  end
+  if over then
+    redis.call('UNLINK', places)
+  end
+end
+
+-- Whoever asked to be told of the fit's end is, in the change that ends it.
+local function call_back(status)
+  for _, callback in ipairs(redis.call('SMEMBERS', watchers)) do
+    release(callback, outbox, status, now, policy.callback_ttl)
+  end
+  redis.call('UNLINK', watchers)
+end
+
 local function turn(to)
-  for _, legal in ipairs(policy.transitions[field('status')]) do
+  local from = field('status')
+  for _, legal in ipairs(policy.transitions[from]) do
     if legal == to then
       redis.call('HSET', record, 'status', to)
       line_up()
       tell('status')
+      tell_batches(from, to, is_terminal(to))
+      if is_terminal(to) then
+        call_back(to)
+      end
       return true
     end
   end

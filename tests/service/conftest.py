@@ -46,7 +46,7 @@ def app(settings: ServiceSettings, store: MemoryStore, queued: list[tuple[str, s
         lambda fit_id, queue: queued.append((fit_id, queue)),
         MemoryReplies(),
         dataset_store=MemoryDatasets(),
-        batch_store=MemoryBatches(),
+        batch_store=MemoryBatches(store),
         rates=MemoryRates(),
     )
 

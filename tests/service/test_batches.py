@@ -9,8 +9,9 @@ import pyarrow.csv
 import pytest
 from fastapi.testclient import TestClient
 
-from service.answers.batches import Batch
+from service.answers.batches import Batch, BatchList
 from service.answers.common import Problem
+from store.batches import Member
 from store.memory import MemoryStore
 from store.records import Failure
 from tests.service.samples import COLUMNS, REQUEST
@@ -227,9 +228,94 @@ def test_an_unknown_batch_is_not_found(client: TestClient, batch: str) -> None:
 
 
 def test_another_tenants_batch_is_not_found(client: TestClient, app: Any) -> None:
-    batch = submit(client, {"fits": [REQUEST]})
-    batches = app.state.services.batches
-    other = "bat_" + "b" * 26
-    record = batches.get(batch.id)
-    batches.create(type(record)(other, "someone", record.members))
-    assert client.get(f"/v1/batches/{other}").status_code == 404
+    submit(client, {"fits": [REQUEST]})
+    other = app.state.services.batches.create("bat_" + "b" * 26, "someone", [Member("", None, problem={})])
+    for answer in (
+        client.get(f"/v1/batches/{other.id}"),
+        client.get(f"/v1/batches/{other.id}/results"),
+        client.post(f"/v1/batches/{other.id}/cancel"),
+        client.delete(f"/v1/batches/{other.id}"),
+    ):
+        assert (answer.status_code, answer.json()["type"]) == (404, "/problems/batch-not-found")
+    assert other.id not in client.get("/v1/batches").text
+
+
+def test_batches_are_listed_newest_first_by_pages(client: TestClient) -> None:
+    ids = [submit(client, {"fits": [seeded(seed)]}).id for seed in range(5)]
+    seen, address = [], "/v1/batches?limit=2"
+    while address:
+        answer = client.get(address)
+        seen += [batch.id for batch in BatchList.model_validate(answer.json()).items]
+        address = answer.links["next"]["url"] if "next" in answer.links else ""
+    assert seen == ids[::-1]
+    refused = client.get("/v1/batches?cursor=nonsense")
+    assert (refused.status_code, refused.json()["type"]) == (422, "/problems/invalid-cursor")
+
+
+def test_a_batch_is_deleted_once_it_has_ended(client: TestClient, queued: list[tuple[str, str]]) -> None:
+    batch = submit(client, {"fits": [seeded(1), seeded(2)]})
+    refused = client.delete(f"/v1/batches/{batch.id}")
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/batch-not-ended")
+    client.post(f"/v1/batches/{batch.id}/cancel")
+    assert client.delete(f"/v1/batches/{batch.id}").status_code == 204
+    assert client.get(f"/v1/batches/{batch.id}").status_code == 404
+    assert client.get("/v1/batches").json()["items"] == []
+    assert [client.get(f"/v1/fits/{fit_id}").status_code for fit_id, _ in queued] == [200, 200]
+
+
+def test_a_batch_takes_the_fits_that_it_made_along_if_asked_to(
+    client: TestClient, finished: str, queued: list[tuple[str, str]], finish: Callable[..., Any]
+) -> None:
+    batch = submit(client, {"fits": [REQUEST, seeded(1), "bad"]})
+    made = queued[-1][0]
+    finish(made)
+    assert client.delete(f"/v1/batches/{batch.id}?fits=1").status_code == 204
+    assert client.get(f"/v1/fits/{made}").status_code == 410
+    assert client.get(f"/v1/fits/{finished}").status_code == 200, "it was there before the batch"
+
+
+def test_a_result_that_was_deleted_says_so(
+    client: TestClient, queued: list[tuple[str, str]], finish: Callable[..., Any]
+) -> None:
+    batch = submit(client, {"fits": [seeded(1)]})
+    finish(queued[0][0])
+    client.delete(f"/v1/fits/{queued[0][0]}")
+    (line,) = results(client, batch)
+    assert (line["status"], line["summary"]) == ("succeeded", None)
+    assert line["problem"]["type"] == "/problems/fit-gone"
+
+
+def test_a_cursor_is_the_same_place_for_every_reader(
+    client: TestClient, queued: list[tuple[str, str]], finish: Callable[..., Any]
+) -> None:
+    batch = submit(client, {"fits": ["bad", seeded(1), seeded(2), seeded(1), "worse"]})
+    for fit_id, _ in reversed(queued):
+        finish(fit_id)
+    whole = results(client, batch)
+    # The refused first, then as they ended, and equal members one after the other.
+    assert [line["index"] for line in whole] == [0, 4, 2, 1, 3]
+    assert [line["cursor"] for line in whole] == [1, 2, 3, 4, 5]
+    for after in range(6):
+        rest = results(client, batch, f"?after={after}")
+        assert [line | {"problem": None} for line in rest] == [
+            line | {"problem": None} for line in whole[after:]
+        ]
+
+
+def test_a_member_whose_errors_are_long_keeps_the_first_of_them(client: TestClient) -> None:
+    names = ["x" * 3000 + str(number) for number in range(15)]
+    batch = submit(client, {"fits": [{**REQUEST, **dict.fromkeys(names, 1)}]})
+    problem = batch.rejected[0].problem
+    assert 1 <= len(problem.errors) < 15
+    assert problem.errors_total == 15
+    assert len(batch.rejected[0].model_dump_json()) < 20_000
+
+
+def test_more_members_than_are_stored_together_are_stored(
+    client: TestClient, queued: list[tuple[str, str]]
+) -> None:
+    fits = [seeded(seed) if seed % 3 else "bad" for seed in range(250)]
+    batch = submit(client, {"fits": fits})
+    assert batch.counts == {"queued": 166, "rejected": 84}
+    assert len(queued) == 166
+    assert [member.index for member in batch.rejected] == list(range(0, 60, 3))
