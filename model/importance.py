@@ -18,9 +18,8 @@ def leave_out(log_likelihood: Float) -> Float:
 
     k-hat is zero where the largest weights are all the same, and infinite where no Pareto distribution fits them.
     """
-    together = np.ascontiguousarray(log_likelihood)
-    rows = zip(together.reshape(len(together), -1), _relative_efficiency(together), strict=True)
-    return np.array([_leave_out(values, float(efficiency)) for values, efficiency in rows]).T
+    flat, efficiencies = log_likelihood.reshape(len(log_likelihood), -1), _relative_efficiency(log_likelihood)
+    return np.array([_leave_out(*row) for row in zip(flat, efficiencies.tolist(), strict=True)]).T
 
 
 def _relative_efficiency(log_likelihood: Float) -> Float:

@@ -100,8 +100,9 @@ def loo(posterior: Posterior, design: Design, most_rows: int = MOST_ROWS) -> Loo
     used = posterior.thinned(MOST_DRAWS)
     sampled = sample_rows(design.rows, most_rows)
     figures = np.empty((4, len(sampled)))
-    for part in pointwise(used, design, sampled):
-        figures[:, np.searchsorted(sampled, part.rows)] = leave_out(np.moveaxis(part.values, 2, 0))
+    for rows, log_likelihood in pointwise(used, design, sampled):
+        by_chain = log_likelihood.reshape(len(rows), used.chains, used.draws)
+        figures[:, np.searchsorted(sampled, rows)] = leave_out(by_chain)
     rough = figures[0] if len(sampled) == design.rows else _rough(posterior, design)
     elpd, p_loo, pareto_k, mcse = figures
     return Loo(sampled, elpd, p_loo, pareto_k, mcse, rough, used.chains * used.draws)
@@ -110,8 +111,8 @@ def loo(posterior: Posterior, design: Design, most_rows: int = MOST_ROWS) -> Loo
 def _rough(posterior: Posterior, design: Design) -> Float:
     """About the elpd of each row: its log density under a few draws, that have seen it."""
     values = np.empty(design.rows)
-    for part in pointwise(posterior.thinned(_ROUGH_DRAWS), design, np.arange(design.rows)):
-        draws = part.values.reshape(-1, len(part.rows))
-        largest = draws.max(axis=0)
-        values[part.rows] = largest + np.log(np.exp(draws - largest).mean(axis=0))
+    few = posterior.thinned(_ROUGH_DRAWS)
+    for rows, log_likelihood in pointwise(few, design, np.arange(design.rows)):
+        largest = log_likelihood.max(axis=1)
+        values[rows] = largest + np.log(np.exp(log_likelihood - largest[:, None]).mean(axis=1))
     return values

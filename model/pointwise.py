@@ -1,10 +1,9 @@
-"""The log likelihood of every training row under every draw, given the group-level effects, as `brms::log_lik` has it.
+"""The log likelihood of the training rows under every draw, given the group-level effects, as `brms::log_lik` has it.
 
-It comes some rows at a time, so that an array of all draws by all rows never exists.
+It comes some rows at a time, and stays finite and exact far out.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,60 +12,39 @@ from scipy import special
 from model.design import Design, Float
 from model.family import Family
 from model.posterior import Posterior
-from model.predict import predicted_draws
+from model.training import training_rows
 
-CHUNK = 1 << 20
-"""Numbers of an array of draws by rows that is held at once."""
 _HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 
 
-@dataclass(frozen=True, slots=True)
-class RowDraws:
-    """Draws of the log likelihood of some rows."""
+def pointwise(
+    posterior: Posterior, design: Design, rows: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp], Float]]:
+    """Give the log likelihood (row, draw) of `rows` in pieces, each with the numbers of its rows.
 
-    rows: NDArray[np.intp]  # (row,), numbers of the design's rows
-    values: Float  # (chain, draw, row)
-
-
-def pointwise(posterior: Posterior, design: Design, rows: NDArray[np.intp]) -> Iterator[RowDraws]:
-    """Give the log likelihood of each of `rows` under each draw, in chunks; the design has the training response.
-
-    The rows come ordered by the levels of the largest factor, so that each level's deviations are drawn but once.
+    The design has the training response. The draws are those of all chains, one chain after the other.
     """
-    for chosen in chunks(design, rows, posterior.chains * posterior.draws):
-        some = design.take(chosen)
-        eta = predicted_draws(posterior, some, kind="linpred")
-        own = {name: draws[:, :, None] for name, draws in posterior.parameters.items()}
-        yield RowDraws(chosen, log_likelihood(posterior.family, some, eta, own))
-
-
-def chunks(design: Design, rows: NDArray[np.intp], draws: int) -> Iterator[NDArray[np.intp]]:
-    """Divide rows into pieces of which an array of all draws has about CHUNK numbers, each level's rows together."""
-    largest = max(design.factors, key=lambda factor: len(factor.levels), default=None)
-    if largest is not None:
-        rows = rows[np.argsort(largest.index[rows], kind="stable")]
-    size = max(1, CHUNK // draws)
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+    own = {name: draws.ravel() for name, draws in posterior.parameters.items()}
+    for some, part, eta in training_rows(posterior, design, rows):
+        yield some, log_likelihood(posterior.family, part, eta, own)
 
 
 def log_likelihood(family: Family, design: Design, eta: Float, parameters: Mapping[str, Float]) -> Float:
-    """Log density or probability of each row's response at linear predictors (..., row), times the row's weight.
+    """Log density or probability (row, draw) of each row's response at linear predictors, times the row's weight.
 
-    `parameters` are the family's own and broadcast against `eta`; a gaussian response without a sigma has the standard
-    errors that the rows say. It is finite wherever the response is possible.
+    `parameters` (draw,) are the family's own; a gaussian response without a sigma has the standard errors of its rows.
+    It is finite wherever the response is possible.
     """
     value = _unweighted(family, design, eta, parameters)
-    return value if design.weights is None else value * design.weights
+    return value if design.weights is None else value * design.weights[:, None]
 
 
 def _unweighted(family: Family, design: Design, eta: Float, parameters: Mapping[str, Float]) -> Float:
-    y = design.y
-    assert y is not None
+    assert design.y is not None
+    y = design.y[:, None]
     match family.name:
         case "gaussian":
-            sigma = parameters.get("sigma", design.standard_error)
-            assert sigma is not None
+            sigma = parameters["sigma"] if "sigma" in parameters else _column(design.standard_error)
             z = (y - family.inverse_link(eta)) / sigma
             return np.asarray(-0.5 * z**2 - np.log(sigma) - _HALF_LOG_2PI)
         case "student":
@@ -77,8 +55,7 @@ def _unweighted(family: Family, design: Design, eta: Float, parameters: Mapping[
         case "bernoulli":
             return _binomial(family.link, eta, y, np.ones_like(y))
         case "binomial":
-            trials = design.trials
-            assert trials is not None
+            trials = _column(design.trials)
             ways = special.gammaln(trials + 1) - special.gammaln(y + 1) - special.gammaln(trials - y + 1)
             return np.asarray(ways + _binomial(family.link, eta, y, trials))
         case "poisson":
@@ -93,6 +70,11 @@ def _unweighted(family: Family, design: Design, eta: Float, parameters: Mapping[
             return np.asarray(ways - shape * log_sum + y * (relative - log_sum))
         case _:
             raise ValueError(family.name)
+
+
+def _column(values: Float | None) -> Float:
+    assert values is not None
+    return values[:, None]
 
 
 def _binomial(link: str, eta: Float, y: Float, trials: Float) -> Float:

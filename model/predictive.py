@@ -10,10 +10,9 @@ from scipy import sparse
 from scipy.ndimage import gaussian_filter1d
 
 from model.design import Design, FactorDesign, Float
-from model.pointwise import chunks
 from model.posterior import Posterior
-from model.predict import predicted_draws
 from model.streams import stream
+from model.training import training_rows
 
 POINTS = 200
 """Of the grid of densities and distribution functions."""
@@ -124,14 +123,14 @@ def replicate(posterior: Posterior, design: Design, count: int, seed: int) -> Fl
     Like brms's, they have the standard errors that a formula gives and know nothing of weights.
     """
     used = posterior.spread(count)
+    sampled = {name: draws.ravel() for name, draws in used.parameters.items()}
     replicated = np.empty((count, design.rows))
-    for number, rows in enumerate(chunks(design, np.arange(design.rows), count)):
-        some = design.take(rows)
-        mean = used.family.inverse_link(predicted_draws(used, some, kind="linpred")[0])
-        own = {name: draws[0][:, None] for name, draws in used.parameters.items()}
-        if some.standard_error is not None and "sigma" not in own:
-            own["sigma"] = some.standard_error
-        replicated[:, rows] = used.family.draw(stream(seed, "replicate", number), mean, own, some.trials)
+    for rows, part, eta in training_rows(used, design, np.arange(design.rows)):
+        known = {} if part.standard_error is None else {"sigma": part.standard_error[:, None]}
+        trials = None if part.trials is None else part.trials[:, None]
+        source = stream(seed, "replicate", int(rows[0]))
+        mean = used.family.inverse_link(eta)
+        replicated[:, rows] = used.family.draw(source, mean, known | sampled, trials).T
     return replicated
 
 
