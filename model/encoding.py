@@ -15,9 +15,9 @@ from model.bases import Learnt
 from model.design import Design, FactorDesign, Level
 from model.errors import InvalidModel, Issue, Notice
 from model.formula import Formula
-from model.functions import learn_value
+from model.functions import evaluate, learn_value
 from model.grouping import learn_levels
-from model.identifiability import aliased_columns, constant_slopes
+from model.identifiability import aliased_columns, constant_slopes, constant_within
 from model.learnt import Aliased, ColumnNeed, Encoding, Missing
 from model.levels import Value, distinct, listing
 from model.response import encode_response, response_nodes
@@ -72,6 +72,7 @@ def learn(
         encoding,
         x_means=tuple(mean for name, mean in means if name not in lost),
         singletons=tuple(factor.name for factor in design.factors if _all_alone(factor)),
+        constants=tuple(tuple(_constants(encoding, used, factor)) for factor in design.factors),
         aliased=lost,
         warnings=(
             *structure.notices,
@@ -176,6 +177,16 @@ def _ambiguous(encoding: Encoding) -> Iterator[Issue]:
 
 def _all_alone(factor: FactorDesign) -> bool:
     return bool(np.bincount(factor.index).max() == 1)
+
+
+def _constants(encoding: Encoding, table: Table, factor: FactorDesign) -> Iterator[str]:
+    """The texts of the variables that say something of a level as a whole, not of its rows."""
+    variables = encoding.variables
+    for node in encoding.structure.variables:
+        known = variables.categoricals.get(str(node))
+        values = evaluate(node, table, variables.memory) if known is None else known.codes(table)
+        if all(constant_within(column, factor) for column in values.reshape(len(values), -1).T):
+            yield str(node)
 
 
 def _dropped_rows(encoding: Encoding, rows: int) -> Iterator[Notice]:

@@ -4,7 +4,7 @@ The first is an error unless such columns are to be dropped, the second a warnin
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,18 +40,19 @@ def _reason(alias: Alias, names: Sequence[str]) -> str:
     return f"{name} is a linear combination of {shown}"
 
 
+def constant_within(values: NDArray[Any], factor: FactorDesign) -> bool:
+    """Whether values (row,) never vary within a level of a factor; False where every level has one row."""
+    some_row = np.full(len(factor.levels), -1)
+    some_row[factor.index] = np.arange(len(values))
+    if np.count_nonzero(some_row >= 0) == len(values):
+        return False
+    return bool(np.array_equal(values, values[some_row[factor.index]]))
+
+
 def constant_slopes(factor: FactorDesign) -> Iterator[Notice]:
     """A warning for every coefficient whose covariate has one value within each level."""
-    order = np.argsort(factor.index, kind="stable")
-    index = factor.index[order]
-    starts = np.flatnonzero(np.diff(index, prepend=-1))
-    if len(starts) == len(index):
-        return
     for place, name in enumerate(factor.coefficients):
-        if name == "Intercept":
-            continue
-        z = factor.z[order, place]
-        if np.array_equal(np.minimum.reduceat(z, starts), np.maximum.reduceat(z, starts)):
+        if name != "Intercept" and constant_within(factor.z[:, place], factor):
             message = (
                 f"{name} never varies within a level of {factor.name}, so that its slope there is unknown."
             )

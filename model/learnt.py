@@ -50,7 +50,8 @@ class Encoding:
 
     `dropped` are the numbers of the rows left out for missing values, `aliased` the columns of X left out as
     linear combinations of others; `x_means` (coef,) are the means of X's columns over the rows used;
-    `singletons` are the factors that have one row in every level.
+    `singletons` are the factors that have one row in every level; `constants` are, of each factor, the variables
+    that have one value in all rows of a level.
     """
 
     formula: str
@@ -60,6 +61,7 @@ class Encoding:
     rows: int
     x_means: tuple[float, ...] = ()
     singletons: tuple[str, ...] = ()
+    constants: tuple[tuple[str, ...], ...] = ()
     dropped: tuple[int, ...] = ()
     aliased: tuple[str, ...] = ()
     warnings: tuple[Notice, ...] = ()
@@ -158,6 +160,7 @@ class Encoding:
             "rows": self.rows,
             "x_means": list(self.x_means),
             "singletons": list(self.singletons),
+            "constants": list(map(list, self.constants)),
             "dropped": list(self.dropped),
             "aliased": list(self.aliased),
             "warnings": [asdict(notice) for notice in self.warnings],
@@ -182,6 +185,7 @@ class Encoding:
             rows=document["rows"],
             x_means=tuple(document["x_means"]),
             singletons=tuple(document["singletons"]),
+            constants=tuple(map(tuple, document["constants"])),
             dropped=tuple(document["dropped"]),
             aliased=tuple(document["aliased"]),
             warnings=tuple(

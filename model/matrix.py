@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,14 @@ from model.terms import Terms, full_coding
 from model.variables import Variables
 
 Float = NDArray[np.float64]
+
+
+class Piece(NamedTuple):
+    """One column of a variable; `full`: of those that it has where each level has one."""
+
+    variable: Node
+    full: bool
+    place: int
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,19 @@ class Matrix:
         )
 
     @cached_property
+    def columns(self) -> tuple[tuple[Piece, ...], ...]:
+        """For every column the pieces that it is the product of; none for the intercept."""
+        columns: list[tuple[Piece, ...]] = [()] if self.terms.intercept else []
+        for part in self.parts:
+            # the first variable varies fastest, as in R
+            places = product(*(range(self.variables.width(*key)) for key in reversed(part)))
+            columns.extend(
+                tuple(Piece(*key, place) for key, place in zip(part, reversed(chosen), strict=True))
+                for chosen in places
+            )
+        return tuple(columns)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of the columns."""
         return self._crossed("Intercept", ":", self.variables.names)
@@ -48,16 +71,11 @@ class Matrix:
     def _crossed(
         self, intercept: str, mark: str, texts: Callable[[Node, bool], tuple[str, ...]]
     ) -> tuple[str, ...]:
-        crossed = [intercept] if self.terms.intercept else []
-        for part in self.parts:
-            joined = [""]
-            for key in part:
-                # the first variable varies fastest, as in R
-                joined = [
-                    f"{before}{mark}{text}" if before else text for text in texts(*key) for before in joined
-                ]
-            crossed.extend(joined)
-        return tuple(crossed)
+        known = {key: texts(*key) for part in self.parts for key in part}
+        return tuple(
+            mark.join(known[piece.variable, piece.full][piece.place] for piece in column) or intercept
+            for column in self.columns
+        )
 
     @cached_property
     def width(self) -> int:
@@ -74,17 +92,17 @@ class Matrix:
             at = 1
         cache: dict[tuple[Node, bool], Float] = {}
         for part in self.parts:
-            product: Float | None = None
+            crossed: Float | None = None
             for key in part:
                 if key not in cache:
                     values = self.variables.values(*key, table)
                     cache[key] = values[:, None] if values.ndim == 1 else values
                 values = cache[key]
-                if product is None:
-                    product = values
+                if crossed is None:
+                    crossed = values
                 else:
-                    product = (values[:, :, None] * product[:, None, :]).reshape(table.rows, -1)
-            if product is not None:
-                matrix[:, at : at + product.shape[1]] = product
-                at += product.shape[1]
+                    crossed = (values[:, :, None] * crossed[:, None, :]).reshape(table.rows, -1)
+            if crossed is not None:
+                matrix[:, at : at + crossed.shape[1]] = crossed
+                at += crossed.shape[1]
         return matrix

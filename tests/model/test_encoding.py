@@ -299,6 +299,13 @@ def test_a_slope_that_never_varies_within_a_level_warns() -> None:
     assert not made("y ~ (x | g)")[0].warnings
 
 
+def test_what_says_something_of_a_level_as_a_whole_is_known() -> None:
+    extra = {"k": [1, 1, 2, 2, 3, 3, 4, 4], "t": list("ppppqqqq"), "one": list(range(8))}
+    encoding, _ = made("y ~ x * k + t + poly(k, 2):x + (x | g) + (1 | h) + (1 | one)", extra, aliased="drop")
+    assert encoding.constants == (("k", "t", "poly(k, 2)"), (), ())
+    assert Encoding.from_json(json.loads(json.dumps(encoding.to_json()))) == encoding
+
+
 def test_names_are_kept_exactly() -> None:
     odd = [
         "Intercept",
