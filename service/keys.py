@@ -1,6 +1,7 @@
 """Keys: who sends a request, for which tenant, and what they may do; only hashes of keys are ever stored.
 
 `python -m service.keys new --tenant acme --scope write` makes one: it prints the key, and the line to store.
+`python -m service.keys secret --tenant acme` makes what the callbacks of a tenant are signed with.
 """
 
 import argparse
@@ -15,9 +16,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from service.settings import ServiceSettings
+from store.keys import TENANT
+from store.signing import new_secret
 
-# A name that is a part of keys in the store, and of nothing else there.
-TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 NOBODY_IN_PARTICULAR = "default"
 """The one tenant there is while there are no keys."""
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
@@ -143,12 +144,23 @@ def _tenant(name: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Make a key: the token goes to standard output once, with the line that is to be stored."""
-    parser = argparse.ArgumentParser(prog="python -m service.keys", description="API keys.")
-    new = parser.add_subparsers(required=True).add_parser("new", help="make a key")
-    new.add_argument("--tenant", required=True, type=_tenant)
+    """Make a key or a secret: it goes to standard output once, with the line that is to be stored."""
+    parser = argparse.ArgumentParser(
+        prog="python -m service.keys", description="Keys, and secrets of callbacks."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    new = commands.add_parser("new", help="make a key")
     new.add_argument("--scope", required=True, choices=list(Scope), type=Scope)
+    secret = commands.add_parser("secret", help="make a secret that callbacks are signed with")
+    for command in (new, secret):
+        command.add_argument("--tenant", required=True, type=_tenant)
     chosen = parser.parse_args(arguments)
+    if chosen.command == "secret":
+        made = new_secret()
+        sys.stdout.write(
+            f"secret (for who receives):  {made}\nline to store:              {chosen.tenant} {made}\n"
+        )
+        return
     token, key = new_key(chosen.tenant, chosen.scope)
     sys.stdout.write(f"key (shown this once):  {token}\nline to store:          {key}\n")
 

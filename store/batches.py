@@ -3,7 +3,6 @@
 A fit tells the batches that wait for it how it fares, so a batch knows its counts and its order without asking.
 """
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -138,7 +137,8 @@ class MemoryBatches:
         self._ttl = (settings or StoreSettings()).result_ttl
         self._clock: Callable[[], float] = lambda: round(clock(), 6)
         self._kept: dict[str, _Kept] = {}
-        self._lock = threading.RLock()
+        # A fit tells how it fares within the store's lock, so a lock of our own would be a second order.
+        self._lock = store.lock
         store.listeners.append(self._told)
 
     def create(self, batch_id: str, tenant: str, members: Sequence[Member]) -> BatchRecord:

@@ -12,13 +12,19 @@ from celery.signals import worker_process_init, worker_ready, worker_shutting_do
 
 from store.jobs import FIT_TASK, Jobs, celery_app
 from store.redis import RedisStore
+from store.redis_callbacks import RedisCallbacks
+from store.signing import Secrets
+from worker.callbacks import Courier
 from worker.process import Sampler, SamplingProcess
 from worker.reconciler import Reconciler
 from worker.settings import WorkerSettings
 
 
 def make_app(module: str, settings: WorkerSettings, make_sampler: Callable[[], Sampler]) -> Celery:
-    """Make the application; `module` holds it under the name `app`, so that a fresh child finds it there."""
+    """Make the application; `module` holds it under the name `app`, so that a fresh child finds it there.
+
+    Raises InvalidSecrets and OSError: what callbacks are signed with cannot be read.
+    """
     app = celery_app(
         settings,
         imports=[module],
@@ -40,6 +46,8 @@ def make_app(module: str, settings: WorkerSettings, make_sampler: Callable[[], S
         worker_cancel_long_running_tasks_on_connection_loss=False,
     )
 
+    secrets = Secrets.of(settings)
+
     @cache
     def process() -> SamplingProcess:
         return SamplingProcess(settings, RedisStore(settings), Jobs(settings), make_sampler())
@@ -55,9 +63,16 @@ def make_app(module: str, settings: WorkerSettings, make_sampler: Callable[[], S
         process().start()
 
     @worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
-    def begin_reconciling(**_: object) -> None:
+    def begin_looking_after(**_: object) -> None:
         reconciler = Reconciler(RedisStore(settings), Jobs(settings), settings)
+        courier = Courier(RedisCallbacks(settings), secrets, settings)
         reconciler.start()
-        worker_shutting_down.connect(lambda **_: reconciler.stop(), weak=False)
+        courier.start()
+
+        def stop(**_: object) -> None:
+            reconciler.stop()
+            courier.stop()
+
+        worker_shutting_down.connect(stop, weak=False)
 
     return app

@@ -22,6 +22,18 @@ class WorkerSettings(StoreSettings):
     heartbeat_ttl: float = 10.0
     reconcile_interval: float = 5.0
 
+    # Callbacks under way at once; 0 on a worker that cannot reach where they go.
+    callback_threads: int = Field(default=4, ge=0)
+    callback_interval: float = 1.0
+    callback_timeout: float = 10.0
+    # Longer than an attempt takes.
+    callback_lease: float = 60.0
+    # After each attempt that failed but the last: 9 attempts in about 32 hours.
+    callback_delays: tuple[float, ...] = (
+        *(5.0, 60.0, 300.0, 1800.0),
+        *(2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR),
+    )
+
     # A running fit is given so long to end before the worker goes.
     soft_shutdown: float = 20.0
     log_level: str = "INFO"
