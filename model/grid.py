@@ -66,7 +66,7 @@ def reference_grid(
         if name is not None and name not in known
     ]
     if by == variable:
-        issues.append(Issue("conflicting-fields", "It varies already.", "/by", column=by))
+        issues.append(Issue("conflicting-fields", f"{by} varies already.", "/by", column=by))
     placed, factors = _place(encoding, levels or {}, issues)
     reference = {name: _reference(encoding, name, place) for name, place in known.items()}
     reference |= {name: value for name, value in placed.items() if name in known}

@@ -17,7 +17,7 @@ from model.errors import InvalidModel, Issue
 from model.factor_levels import label
 from model.group_terms import GroupEffects, kept_effects
 from model.posterior import Posterior
-from model.row_contrasts import ContrastDraws, RowContrast, check_contrasts
+from model.row_contrasts import ContrastDraws, RowContrast, contrast_issues
 from model.streams import stream
 from model.table import Table
 
@@ -143,7 +143,8 @@ def predict(
 
     Raises InvalidModel: columns that lack, contrasts of rows that are not there, and what `Prediction.make` refuses.
     """
-    check_contrasts(contrasts, table.rows)
+    if issues := contrast_issues(contrasts, table.rows):
+        raise InvalidModel(issues)
     design = encode(posterior.encoding, table, response=False)
     made = Prediction.make(
         posterior, design, kind=kind, group_effects=group_effects, new_levels=new_levels, seed=seed

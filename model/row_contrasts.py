@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.design import Float
-from model.errors import InvalidModel, Issue
+from model.errors import Issue
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class ContrastDraws:
                     self.draws[number] += weight * block[row - start]
 
 
-def check_contrasts(contrasts: Sequence[RowContrast], rows: int) -> None:
-    """Raise InvalidModel for every contrast of rows that are not there, or of none."""
+def contrast_issues(contrasts: Sequence[RowContrast], rows: int) -> list[Issue]:
+    """What is wrong with contrasts of so many rows: those of rows that are not there, or of none."""
     issues = []
     for number, contrast in enumerate(contrasts):
         pointer = f"/contrasts/{number}/weights"
@@ -46,5 +46,4 @@ def check_contrasts(contrasts: Sequence[RowContrast], rows: int) -> None:
             if not 0 <= row < rows:
                 message = f"There is no row {row}; the rows are 0 to {rows - 1}."
                 issues.append(Issue("invalid-value", message, f"{pointer}/{row}"))
-    if issues:
-        raise InvalidModel(issues)
+    return issues

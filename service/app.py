@@ -13,6 +13,7 @@ from service import (
     batches,
     datasets,
     draws,
+    effects,
     estimates,
     events,
     fits,
@@ -135,7 +136,7 @@ def create_app(
     for resource in (datasets, fits, models, formulas, health):
         app.include_router(resource.router, dependencies=[Depends(accepts_json)])
     # These say for themselves which formats they have.
-    for resource in (estimates, predictions, draws, batches, events, metrics):
+    for resource in (estimates, effects, predictions, draws, batches, events, metrics):
         app.include_router(resource.router)
     describe(app)
     return app

@@ -5,22 +5,22 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import pyarrow as pa
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from model.column import Kind
-from model.design import Float
 from model.encoding import encode
-from model.errors import Notice
 from model.learnt import Encoding
 from model.posterior import Posterior
-from model.predict import predict, predicted_draws
+from model.predict import Prediction, predict
+from model.row_contrasts import ContrastDraws, RowContrast
 from model.table import Table
 from service.answers.predictions import Predictions
 from service.bodies import Body, RowsBody, work_on
 from service.caching import fresh, to_json
-from service.columnar import Columns, write
+from service.columnar import batch, write, write_batches
 from service.datasets import opener
 from service.deps import Here, Reader, Services
 from service.documentation import answers, rows_request
@@ -37,7 +37,6 @@ router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
 
 _FIGURES = ("mean", "sd", "median", "lower", "upper")
 _AS_IN_JSON = "What a body of JSON says under this name; for bodies that are rows alone."
-_ROWS = 100  # of draws that are written at once
 
 
 @router.post(
@@ -101,6 +100,8 @@ async def post_predictions(
         asked, table = _read(here, tenant, body, posterior, given)
         if asked.layout == "records" and (media_type != JSON or asked.returns == "draws"):
             raise Refusal("conflicting-fields", "The layout `records` is one of summaries as JSON.")
+        if asked.contrasts and media_type != JSON:
+            raise Refusal("conflicting-fields", "Contrasts are given as JSON, beside the rows.")
         move = in_dataset if asked.dataset is not None else None if body.media_type == JSON else in_no_json
         with moving(move):
             return _answer(posterior, table, asked, media_type)
@@ -144,17 +145,17 @@ def _answer(posterior: Posterior, table: Table, asked: PredictionRequest, media_
     }
     if asked.returns == "draws":
         design = encode(posterior.encoding, table, response=False)
-        draws = predicted_draws(posterior, design, **options)
+        made = Prediction.make(posterior, design, **options)
+        warnings = [asdict(notice) for notice in design.notices]
         if media_type == JSON:
-            return _stream(_json_draws(draws, asked.kind, design.notices), JSON)
-        flat = draws.reshape(-1, design.rows).T
-        columns = _long(draws) if media_type == CSV else {"draws": flat}
-        return _stream(write(columns, media_type), media_type, [asdict(notice) for notice in design.notices])
-    predicted = predict(posterior, table, prob=asked.prob, **options)
+            return _stream(_json_draws(made, asked.row_contrasts, warnings), JSON)
+        return _stream(write_batches(_batches(made, media_type), media_type), media_type, warnings)
+    predicted = predict(posterior, table, prob=asked.prob, contrasts=asked.row_contrasts, **options)
     if media_type == JSON:
         return fresh(_records(predicted) if asked.layout == "records" else predicted)
-    figures = {name: np.asarray(predicted[name], dtype=np.float64) for name in _FIGURES}
-    return _stream(write(figures, media_type), media_type, predicted["warnings"])
+    return _stream(
+        write({name: predicted[name] for name in _FIGURES}, media_type), media_type, predicted["warnings"]
+    )
 
 
 def _stream(
@@ -168,27 +169,41 @@ def _stream(
 
 
 def _records(predicted: dict[str, Any]) -> dict[str, Any]:
-    rows = zip(*(predicted[name] for name in _FIGURES), strict=True)
+    rows = zip(*(predicted[name].tolist() for name in _FIGURES), strict=True)
     records = [dict(zip(_FIGURES, row, strict=True)) for row in rows]
     rest = {name: value for name, value in predicted.items() if name not in _FIGURES}
     return {**rest, "records": records}
 
 
-def _json_draws(draws: Float, kind: str, notices: tuple[Notice, ...]) -> Iterator[bytes]:
+def _json_draws(
+    made: Prediction, contrasts: list[RowContrast], warnings: list[dict[str, Any]]
+) -> Iterator[bytes]:
     """The document of draws, some rows at a time."""
-    rows = np.moveaxis(draws, 2, 0).reshape(draws.shape[2], -1)
-    yield b'{"kind":' + to_json(kind) + b',"draws":['
-    for start in range(0, len(rows), _ROWS):
-        yield (b"," if start else b"") + to_json(np.ascontiguousarray(rows[start : start + _ROWS]))[1:-1]
-    yield b'],"warnings":' + to_json([asdict(notice) for notice in notices]) + b"}"
+    between = ContrastDraws(contrasts, made.posterior.chains * made.posterior.draws)
+    yield b'{"kind":' + to_json(made.kind) + b',"draws":['
+    for start, block in made.blocks():
+        between.add(start, block)
+        yield (b"," if start else b"") + to_json(block)[1:-1]
+    yield b"]"
+    if contrasts:
+        named = zip(contrasts, between.draws, strict=True)
+        yield b',"contrasts":' + to_json([{"name": of.name, "draws": draws} for of, draws in named])
+    yield b',"warnings":' + to_json(warnings) + b"}"
 
 
-def _long(draws: Float) -> Columns:
-    """One line for each row, chain and draw, all numbered from 0."""
-    chains, count, rows = draws.shape
-    return {
-        "row": np.repeat(np.arange(rows), chains * count),
-        "chain": np.tile(np.repeat(np.arange(chains), count), rows),
-        "draw": np.tile(np.arange(count), chains * rows),
-        "value": np.moveaxis(draws, 2, 0).ravel(),
-    }
+def _batches(made: Prediction, media_type: str) -> Iterator[pa.RecordBatch]:
+    """One line for each row, chain and draw in CSV, all numbered from 0; one list for each row in Arrow."""
+    chains, count = made.posterior.chains, made.posterior.draws
+    for start, block in made.blocks():
+        if media_type == ARROW:
+            yield batch({"draws": block})
+            continue
+        rows = len(block)
+        yield batch(
+            {
+                "row": np.repeat(np.arange(start, start + rows), chains * count),
+                "chain": np.tile(np.repeat(np.arange(chains), count), rows),
+                "draw": np.tile(np.arange(count), chains * rows),
+                "value": block.ravel(),
+            }
+        )

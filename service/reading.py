@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from model.errors import InvalidModel, Issue
 from model.formula import parse
 from model.priors import PriorStatement
+from model.row_contrasts import contrast_issues
 from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
 from model.table import Table, escape_pointer
 from service.caps import refuse_too_large, too_many
@@ -118,13 +119,18 @@ def read_prediction(
 
 
 def check_prediction_rows(request: PredictionRequest, table: Table, limits: Limits, draws: int) -> None:
-    """Raise InvalidModel if there are more rows than are predicted at once by so many draws."""
-    cap = limits.prediction_rows
+    """Raise InvalidModel if there are more rows or contrasts than are predicted at once by so many draws."""
+    cap, most_contrasts = limits.prediction_rows, limits.prediction_draws // draws
     if request.returns == "draws":
-        cap = min(cap, limits.prediction_draws // draws)
+        cap = min(cap, most_contrasts)
+    issues = contrast_issues(request.row_contrasts, table.rows)
     if table.rows > cap:
         pointer = "/data" if request.dataset is None else "/dataset"
-        raise InvalidModel(too_many("rows to be predicted at once", table.rows, cap, pointer))
+        issues.append(too_many("rows to be predicted at once", table.rows, cap, pointer))
+    if len(request.contrasts) > most_contrasts:
+        issues.append(too_many("contrasts", len(request.contrasts), most_contrasts, "/contrasts"))
+    if issues:
+        raise InvalidModel(issues)
 
 
 def _check_model(

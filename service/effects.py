@@ -1,0 +1,128 @@
+"""Conditional effects: what the model expects as one predictor varies over its range, made to be drawn as a line."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from model.conditional import conditional_effects
+from model.grid import reference_grid
+from service.answers.effects import Effects
+from service.caching import lasting, to_json
+from service.columnar import Columns, write
+from service.deps import Here, Tenant
+from service.documentation import answers, header_parameters
+from service.estimates import USUAL_PROB, Prob
+from service.lookup import find_ended, posterior_of
+from service.media_types import ARROW, CSV, JSON
+from service.negotiation import accepted_media_type
+from service.places import in_no_json, moving
+from service.problems import Refusal
+
+router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
+
+_FIGURES = ("mean", "sd", "median", "lower", "upper")
+_SAID = "`name=value`, repeatable"
+
+
+@router.get(
+    "/effects",
+    operation_id="getEffects",
+    summary="Get conditional effects",
+    openapi_extra=header_parameters("If-None-Match"),
+    responses=answers(
+        (200, "The effects, with the grid they are conditional on.", Effects),
+        problems=(
+            "fit-not-found",
+            "fit-gone",
+            "fit-not-finished",
+            "fit-failed",
+            "fit-cancelled",
+            "invalid-request",
+            "store-unavailable",
+        ),
+        headers=("ETag",),
+        conditional=True,
+        others=(CSV, ARROW),
+    ),
+)
+def get_effects(
+    request: Request,
+    here: Here,
+    tenant: Tenant,
+    fit_id: str,
+    variable: Annotated[str, Query(max_length=4000, description="The predictor that varies.")],
+    by: Annotated[
+        str | None,
+        Query(
+            max_length=4000, description="A second one, at its levels, or at its mean and one sd beside it."
+        ),
+    ] = None,
+    at: Annotated[
+        list[str], Query(max_length=100, description=f"Where another predictor stays: {_SAID}.")
+    ] = [],  # noqa: B006 (FastAPI copies it)
+    level: Annotated[
+        list[str],
+        Query(
+            max_length=100, description=f"The level of a grouping column, whose effects are added: {_SAID}."
+        ),
+    ] = [],  # noqa: B006
+    points: Annotated[int, Query(ge=2, le=1000, description="How many values a number takes, at most.")] = 50,
+    kind: Literal["linpred", "epred", "predict"] = "epred",
+    prob: Prob = USUAL_PROB,
+) -> Response:
+    """Give the linear predictor, the mean of the response, or new responses over a reference grid.
+
+    Numbers that do not vary stay at their mean and factors at their reference level; the answer states all of it.
+    Group-level effects are left out, but for those of a `level`.
+    """
+    media_type = accepted_media_type(request, JSON, CSV, ARROW)
+    record = find_ended(here, tenant, fit_id)
+
+    def written() -> bytes | Iterator[bytes]:
+        posterior = posterior_of(here, record)
+        encoding = posterior.encoding
+        with moving(in_no_json, everything=True):
+            grid = reference_grid(
+                encoding,
+                variable,
+                by=by,
+                at=_pairs("at", at, encoding.structure.predictor_names),
+                levels=_pairs("level", level, encoding.structure.group_names),
+                points=points,
+            )
+            found = conditional_effects(posterior, grid, kind=kind, prob=prob)
+        if media_type == JSON:
+            return to_json({"fit_id": fit_id, **found})
+        return write(_columns(found), media_type)
+
+    return lasting(request, record, here.settings.cache_max_age, written, {"Vary": "Accept"}, media_type)
+
+
+def _pairs(parameter: str, given: Sequence[str], names: frozenset[str]) -> dict[str, str]:
+    """Read `name=value`; a name may have an equals sign itself."""
+    pairs: dict[str, str] = {}
+    for text in given:
+        places = [place for place, character in enumerate(text) if character == "="]
+        if not places:
+            raise Refusal("invalid-parameter", f"{parameter} is name=value, and one has no equals sign.")
+        split = next((place for place in places if text[:place] in names), places[0])
+        name = text[:split]
+        if name in pairs:
+            raise Refusal("invalid-parameter", f"{parameter} says {name[:200]} more than once.")
+        pairs[name] = text[split + 1 :]
+    return pairs
+
+
+def _columns(found: Mapping[str, Any]) -> Columns:
+    """The whole grid, what varies first, and the figures."""
+    rows = len(found["mean"])
+    fixed = {name: [value] * rows for name, value in {**found["levels"], **found["reference"]}.items()}
+    columns: dict[str, Any] = {}
+    for name, values in {**found["columns"], **fixed}.items():
+        # A predictor may have the name of a figure.
+        column = f"predictor_{name}" if name in _FIGURES else name
+        columns[column] = values if isinstance(values[0], str) else np.array(values)
+    return columns | {name: found[name] for name in _FIGURES}
