@@ -48,6 +48,12 @@ class Loo:
         """Number of rows, left out or not."""
         return len(self.rough)
 
+    @property
+    def nbytes(self) -> int:
+        """The size of all arrays."""
+        parts = (self.sampled, self.elpd, self.p_loo, self.pareto_k, self.mcse, self.rough)
+        return sum(array.nbytes for array in parts)
+
     @cached_property
     def elpd_total(self) -> Total:
         """Expected log pointwise predictive density."""

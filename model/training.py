@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.design import Design, FactorDesign, Float
+from model.learnt import Encoding
 from model.posterior import Posterior
 
 _NUMBERS = 1 << 20
@@ -36,6 +37,11 @@ def training_rows(
         for factor in part.factors:
             _add_group_effects(eta, posterior, factor)
         yield some, part, eta
+
+
+def row_numbers(encoding: Encoding) -> NDArray[np.intp]:
+    """The numbers (row,), from 0, of the rows that a fit uses, in its data as they were sent."""
+    return np.delete(np.arange(encoding.rows + len(encoding.dropped)), list(encoding.dropped))
 
 
 def _add_group_effects(eta: Float, posterior: Posterior, factor: FactorDesign) -> None:

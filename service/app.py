@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from service import (
     VERSION,
     batches,
+    checks,
     datasets,
     draws,
     effects,
@@ -27,6 +28,7 @@ from service import (
 from service.deps import Enqueue, Services, only_known_parameters
 from service.draining import told_of_signals
 from service.keys import KeyRing
+from service.loos import Loos
 from service.metering import Metered, Metrics
 from service.middleware import BoundedHead, HeadAsGet, LastResort, RequestLog
 from service.negotiation import accepts_json
@@ -86,6 +88,7 @@ def create_app(
         store,
         enqueue,
         posteriors,
+        Loos(settings.loo_cache_bytes, settings.limits.loo_rows),
         Watch(store),
         replies,
         dataset_store,
@@ -133,7 +136,7 @@ def create_app(
     )
     app.state.services = services
     problems.install(app)
-    for resource in (datasets, fits, models, formulas, health):
+    for resource in (datasets, fits, models, checks, formulas, health):
         app.include_router(resource.router, dependencies=[Depends(accepts_json)])
     # These say for themselves which formats they have.
     for resource in (estimates, effects, predictions, draws, batches, events, metrics):

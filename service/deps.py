@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
 from service.keys import NOBODY_IN_PARTICULAR, KeyRing, Scope
+from service.loos import Loos
 from service.metering import Metrics
 from service.posteriors import Posteriors
 from service.problems import Refusal
@@ -39,6 +40,7 @@ class Services:
     store: Store
     enqueue: Enqueue
     posteriors: Posteriors
+    loos: Loos
     watch: Watch
     replies: Replies
     datasets: Datasets
@@ -49,6 +51,8 @@ class Services:
     budgets: StoreSettings = field(default_factory=StoreSettings)
     # Large bodies become many times their size while they are read, so few are read at a time.
     heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
+    # Checks may compute for seconds, so few are made at a time.
+    judging: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     draining: bool = False
 
     def drain(self) -> None:

@@ -33,6 +33,7 @@ class Limits(BaseSettings):
     metadata_characters: PositiveInt = 512  # of a key or a value
     prediction_rows: PositiveInt = 100_000
     prediction_draws: PositiveInt = 5_000_000  # rows times draws, when the draws themselves are wanted
+    loo_rows: int = Field(default=10_000, ge=2)  # that are left out in turn; of more a sample is
     batch_members: PositiveInt = 1000
     exported_numbers: PositiveInt = 20_000_000  # in one answer of draws
     page: PositiveInt = 100
@@ -69,6 +70,7 @@ class ServiceSettings(BaseSettings):
     # A client that dawdles with its body is not waited for longer.
     body_seconds: PositiveFloat = 60.0
     posterior_cache_bytes: PositiveInt = 256 * MEBIBYTE
+    loo_cache_bytes: PositiveInt = 64 * MEBIBYTE
     cache_max_age: PositiveInt = 3600
     # Estimated seconds of sampling from which a fit waits in the queue `batch`, behind no small one.
     batch_cost: PositiveFloat = 10.0
