@@ -3,13 +3,13 @@
 `create_app` wires the services; nothing here connects to anything.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, get_origin
+from typing import Annotated, Any, get_origin
 
 from anyio import CapacityLimiter
-from fastapi import Depends
-from fastapi.dependencies.utils import request_params_to_args
+from fastapi import Depends, params
+from fastapi.dependencies.utils import get_flat_params, request_params_to_args
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
@@ -24,9 +24,11 @@ from service.watching import Watch
 from store.base import Store
 from store.batches import Batches
 from store.datasets import Datasets
+from store.callbacks import Callbacks
 from store.rates import Rates
 from store.replies import Replies
 from store.settings import StoreSettings
+from store.signing import Secrets
 
 Enqueue = Callable[[str, str], None]
 """`enqueue(fit_id, queue)`: put a fit's id into a queue."""
@@ -48,9 +50,13 @@ class Services:
     keys: KeyRing
     rates: Rates
     metrics: Metrics
-    budgets: StoreSettings = field(default_factory=StoreSettings)
+    budgets: StoreSettings
+    callbacks: Callbacks
+    secrets: Secrets
     # Large bodies become many times their size while they are read, so few are read at a time.
     heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
+    # Pictures are drawn one after the other: matplotlib is not safe with threads.
+    drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     # Checks may compute for seconds, so few are made at a time.
     judging: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     draining: bool = False
@@ -120,20 +126,47 @@ Administrator = Annotated[str, Depends(administrator)]
 
 def only_known_parameters(request: Request) -> None:
     """Refuse parameters of the query that the operation does not have, and repeated ones."""
-    fields = request.scope["route"].dependant.query_params
-    known = {field.alias for field in fields}
-    given = [name for name, _ in request.query_params.multi_items()]
-    errors: list[object] = [
-        {"loc": ("query", name), "msg": f"there is no such parameter; there are {sorted(known) or 'none'}"}
-        for name in dict.fromkeys(given)
-        if name not in known
+    route = request.scope["route"]
+    fields = [
+        taken for taken in get_flat_params(route.dependant) if isinstance(taken.field_info, params.Query)
     ]
+    known = {field.alias for field in fields}
+    objects = set(_deep_objects(route.openapi_extra or {}))
+    given = [name for name, _ in request.query_params.multi_items()]
+    listed = sorted(known) + [f"{name}[…]" for name in sorted(objects)]
+    errors: list[object] = [
+        {"loc": ("query", name), "msg": f"there is no such parameter; there are {listed or 'none'}"}
+        for name in dict.fromkeys(given)
+        if name not in known and _object_of(name) not in objects
+    ]
+    lists = {field.alias for field in fields if get_origin(field.field_info.annotation) is list}
     errors += [
-        {"loc": ("query", field.alias), "msg": "given more than once"}
-        for field in fields
-        if given.count(field.alias) > 1 and get_origin(field.field_info.annotation) is not list
+        {"loc": ("query", name), "msg": "given more than once"}
+        for name in dict.fromkeys(given)
+        if given.count(name) > 1 and name not in lists and (name in known or _object_of(name) in objects)
     ]
     if errors:
         # What is wrong with the known ones would otherwise be said only the next time.
         _, invalid = request_params_to_args(fields, request.query_params)
         raise RequestValidationError([*errors, *invalid])
+
+
+def deep_object(request: Request, name: str) -> dict[str, str]:
+    """Give an object of the query, each key of which is a parameter: `metadata[study]=2026-a`."""
+    return {
+        given.removeprefix(f"{name}[").removesuffix("]"): value
+        for given, value in request.query_params.multi_items()
+        if _object_of(given) == name
+    }
+
+
+def _object_of(parameter: str) -> str | None:
+    name, bracket, _ = parameter.partition("[")
+    return name if bracket and parameter.endswith("]") else None
+
+
+def _deep_objects(documented: Mapping[str, Any]) -> Iterator[str]:
+    # FastAPI reads no such parameters, so an operation that has one documents it by itself.
+    for parameter in documented.get("parameters", ()):
+        if parameter.get("style") == "deepObject":
+            yield parameter["name"]

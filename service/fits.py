@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from service.answers.fits import Fit, FitList
 from service.bodies import JsonBody, work_on
+from service.callbacks import call_back_about_fit, checker
 from service.caching import fresh, lasting, to_json
 from service.datasets import opener
-from service.deps import Here, Services, Tenant
+from service.deps import Here, Services, Tenant, deep_object
 from service.documentation import answers, header_parameters, json_request
 from service.idempotency import once
 from service.lookup import find
@@ -24,6 +25,16 @@ from store.records import FitRecord, FitStatus
 
 router = APIRouter(prefix="/v1/fits", tags=["fits"])
 _IN_STORE = ("store-unavailable",)
+_METADATA = {
+    "name": "metadata",
+    "in": "query",
+    "required": False,
+    "description": "Only fits with these metadata: `metadata[study]=2026-a`; of several all must be there.",
+    "style": "deepObject",
+    "explode": True,
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "example": {"study": "2026-a"},
+}
 
 
 @router.post(
@@ -40,6 +51,7 @@ _IN_STORE = ("store-unavailable",)
         problems=(
             "idempotency-conflict",
             "idempotency-in-flight",
+            "too-many-callbacks",
             "queue-full",
             "tenant-queue-full",
             "store-full",
@@ -56,7 +68,10 @@ async def submit_fit(request: Request, here: Here, tenant: Tenant, body: JsonBod
     """
 
     def accept() -> tuple[FitRecord, bool]:
-        return submit(here, tenant, *read_fit(body, here.settings.limits, opener(here, tenant)))
+        asked, plan = read_fit(body, here.settings.limits, opener(here, tenant), checker(here, tenant))
+        record, created = submit(here, tenant, asked, plan)
+        call_back_about_fit(here, tenant, record.id, asked.callback)
+        return record, created
 
     async def answer() -> Response:
         record, created = await work_on(here, body, accept)
@@ -73,12 +88,14 @@ async def submit_fit(request: Request, here: Here, tenant: Tenant, body: JsonBod
     "",
     operation_id="listFits",
     summary="List fits",
+    openapi_extra={"parameters": [_METADATA]},
     responses=answers(
         (200, "A page of fits, the newest first.", FitList),
         problems=("invalid-parameter", "invalid-cursor", *_IN_STORE),
     ),
 )
 def list_fits(
+    request: Request,
     here: Here,
     tenant: Tenant,
     limit: Annotated[int, Query(ge=1, le=100, description="How many fits to a page.")] = 20,
@@ -87,11 +104,16 @@ def list_fits(
     ] = None,
     status: Annotated[FitStatus | None, Query(description="Only fits of this status.")] = None,
 ) -> Response:
-    """List your fits, the newest first."""
-    page = here.store.list(tenant, limit=limit, cursor=cursor, status=status)
+    """List your fits, the newest first, of a status and with metadata of your choice.
+
+    A page that had to pass over very many fits ends early; only one without `next_cursor` is the last.
+    """
+    metadata = deep_object(request, "metadata")
+    page = here.store.list(tenant, limit=limit, cursor=cursor, status=status, metadata=metadata)
     headers = {}
     if page.next_cursor is not None:
         following = {"limit": limit, "cursor": page.next_cursor} | ({"status": status} if status else {})
+        following |= {f"metadata[{key}]": value for key, value in metadata.items()}
         headers["Link"] = f'</v1/fits?{urlencode(following)}>; rel="next"'
     items = [fit_view(record, here.settings.problem_base) for record in page.records]
     return fresh({"items": items, "next_cursor": page.next_cursor}, headers=headers)

@@ -168,6 +168,64 @@ def test_fits_are_listed_by_status(client: TestClient, finished: str) -> None:
     assert client.get("/v1/fits?status=queued").json() == {"items": [], "next_cursor": None}
 
 
+def submit_with(client: TestClient, seed: int, **metadata: str) -> str:
+    body = {**REQUEST, "sampler": {"seed": seed}, "metadata": metadata}
+    return str(client.post("/v1/fits", json=body).json()["id"])
+
+
+def test_fits_are_listed_by_metadata_and_status_together(client: TestClient) -> None:
+    a = [
+        submit_with(client, seed, study="2026-a", **({"arm": "x y"} if seed % 2 else {})) for seed in range(4)
+    ]
+    submit_with(client, 4, study="2026-b")
+    submit_with(client, 5)
+
+    def listed(query: str) -> list[str]:
+        answer = client.get(f"/v1/fits?{query}")
+        assert answer.status_code == 200, answer.text
+        return [fit["id"] for fit in answer.json()["items"]]
+
+    assert listed("metadata[study]=2026-a") == a[::-1]
+    assert listed("metadata%5Bstudy%5D=2026-a&metadata[arm]=x%20y") == [a[3], a[1]]
+    assert listed("metadata[study]=2026-c") == listed("metadata[nothing]=2026-a") == []
+    client.post(f"/v1/fits/{a[2]}/cancel")
+    assert listed("metadata[study]=2026-a&status=queued") == [a[3], a[1], a[0]]
+    assert listed("metadata[study]=2026-a&status=cancelled") == [a[2]]
+
+
+def test_pages_of_a_filtered_list_carry_the_filter(client: TestClient) -> None:
+    ids = [submit_with(client, seed, study="ünï&c=de") for seed in range(3)]
+    submit_with(client, 3, study="other")
+    seen, address = [], "/v1/fits?limit=1&status=queued&metadata[study]=%C3%BCn%C3%AF%26c%3Dde"
+    while address:
+        answer = client.get(address)
+        seen += [fit.id for fit in FitList.model_validate(answer.json()).items]
+        address = answer.links["next"]["url"] if "next" in answer.links else ""
+    assert seen == ids[::-1]
+
+
+def test_a_page_looks_at_no_more_than_its_share_of_fits(client: TestClient, store: MemoryStore) -> None:
+    wanted = submit_with(client, 0, study="rare")
+    for seed in range(1, 8):
+        submit_with(client, seed)
+    store._policy = replace(store._policy, scan_limit=3)
+    pages, address = [], "/v1/fits?metadata[study]=rare"
+    while address:
+        answer = client.get(address)
+        pages.append([fit["id"] for fit in answer.json()["items"]])
+        address = answer.links["next"]["url"] if "next" in answer.links else ""
+    assert pages == [[], [], [wanted]]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["metadata=x", "metadata[a]=1&metadata[a]=2", "metadata[a", "colour[a]=1", "status[a]=queued"],
+)
+def test_a_filter_that_is_none_is_refused(client: TestClient, query: str) -> None:
+    answer = client.get(f"/v1/fits?{query}")
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-parameter")
+
+
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=101", "limit=x", "status=lost", "colour=red", "limit=2&limit=3", "cursor=nonsense"],
