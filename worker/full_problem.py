@@ -1,7 +1,6 @@
 """From a plan's arrays to those of the full model's program: padded sizes, priors as numbers, a place to start.
 
-Padded rows have weight zero, padded levels belong to no row, padded columns are zero and have a normal prior of their
-own.
+Padded rows have weight zero, padded levels belong to no row, padded columns are zero and their coefficients constant.
 """
 
 from dataclasses import dataclass
@@ -14,13 +13,11 @@ from model.design import Design, FactorDesign, Float
 from model.distributions import Distribution, Kind
 from model.priors import ResolvedPrior
 from model.spec import FitPlan
-from model.streams import stream
+from worker.coordinates import Coordinates
 from worker.penalized import PenalizedFit, penalized_fit
 from worker.programs.hyper import Scalar, Scalars, lkj_constants
 from worker.rows import Rows
 from worker.shape import FullShape, GroupShape, bucket
-
-_JITTER = 0.5
 
 
 @dataclass(frozen=True)
@@ -29,21 +26,9 @@ class FullProblem:
 
     shape: FullShape
     data: dict[str, Any]
-    center: dict[str, Float]
-    """Where the chains start, on the real line."""
-    variances: dict[str, Float]
-    """About what the posterior's variances are there."""
+    coordinates: Coordinates
     order: tuple[int, ...]
     """The design's factors in the program's order."""
-    seed: int
-
-    def start(self, chain: int) -> dict[str, Float]:
-        """A starting point of its own for each chain, scattered around the center."""
-        source = stream(self.seed, "nuts start", chain)
-        return {
-            name: values + 2.0 * _JITTER * np.sqrt(self.variances[name]) * source.uniform(-1, 1, values.shape)
-            for name, values in self.center.items()
-        }
 
 
 def full_problem(plan: FitPlan, design: Design, chains: int) -> FullProblem:
@@ -54,8 +39,8 @@ def full_problem(plan: FitPlan, design: Design, chains: int) -> FullProblem:
     columns = bucket(p)
     means, scales = _column_units(design, plan.center)
     fitted = penalized_fit(plan.family, rows, (rows.x - means) / scales)
-    x = np.zeros((size, columns))
-    x[: len(rows.y), :p] = rows.x - (means if plan.center else 0.0)
+    x = np.zeros((columns, size))
+    x[:p, : len(rows.y)] = (rows.x - (means if plan.center else 0.0)).T
     coefficients, to_prior = _coefficients(plan, design, fitted, means, scales, columns)
     parameters = [_scalar(plan.prior(name), value) for name, value in fitted.parameters.items()]
     sds = [_sds(plan, design.factors[f], fitted.sds[f]) for f in order]
@@ -89,28 +74,26 @@ def full_problem(plan: FitPlan, design: Design, chains: int) -> FullProblem:
         "factors": [],
     }
     guess = [row.location for row in coefficients] + [row.unit for of in (parameters, *sds) for row in of]
-    start = scalars.inverse(np.array(guess))
+    start, active = scalars.inverse(np.array(guess)), scalars.active
     count = float(rows.weight.sum())
     spread = [np.full(len(parameters), 1.0 / (1.0 + 0.5 * count))]
-    center, variances = {"coefficients": np.zeros(columns)}, {"coefficients": np.ones(columns)}
+    # Where their matrix is not the identity they are sampled around zero.
+    identity = np.array_equal(to_prior, np.eye(columns))
+    center = {"coefficients": start[:columns] if identity else np.zeros(columns), "real": start[columns:]}
+    variances = {"coefficients": np.ones(columns)}
+    moves = {"coefficients": active[:columns], "real": active[columns:]}
     for number, (f, factor_shape) in enumerate(zip(order, factors, strict=True)):
         factor, k, levels = design.factors[f], factor_shape.coefficients, factor_shape.levels
         of = _conditional(rows, fitted, order[number:], x, factor_shape, _block_order(factor))
         data["factors"].append({**of, "lkj": _lkj(plan, factor, factor_shape)})
-        center |= {
-            f"{number}/partial": np.zeros(factor_shape.correlations),
-            f"{number}/white": np.zeros((k, levels)),
-        }
         doubt = 1.0 / (1.0 + 0.5 * rows.levels[f])
         spread.append(np.full(k, 4.0 * doubt))
-        variances |= {
-            f"{number}/partial": np.full(factor_shape.correlations, 2.0 * doubt),
-            f"{number}/white": np.ones((k, levels)),
-        }
-    center["real"], variances["real"] = start[columns:], np.concatenate(spread)
-    if np.array_equal(to_prior, np.eye(columns)):
-        center["coefficients"] = start[:columns]
-    return FullProblem(shape, data, center, variances, order, plan.seed)
+        partial, white = f"{number}/partial", f"{number}/white"
+        center |= {partial: np.zeros(factor_shape.correlations), white: np.zeros((k, levels))}
+        variances |= {partial: np.full(factor_shape.correlations, 2.0 * doubt), white: np.ones((k, levels))}
+        moves[white] = np.broadcast_to(np.arange(levels) < rows.levels[f], (k, levels))
+    variances["real"] = np.concatenate(spread)
+    return FullProblem(shape, data, Coordinates.of(shape, center, variances, moves), order)
 
 
 def _column_units(design: Design, center: bool) -> tuple[Float, Float]:
@@ -139,7 +122,7 @@ def _coefficients(
     location, root, p = matrix @ fitted.population, matrix @ fitted.population_root, len(names)
     unbounded = all(row.bounds == (-np.inf, np.inf) for row in priors)
     units = np.ones(p) if unbounded else np.sqrt(np.sum(root**2, axis=1))
-    padding = [Scalar(Distribution(Kind.NORMAL, (0.0, 1.0)), (-np.inf, np.inf))] * (columns - p)
+    padding = [Scalar(Distribution(Kind.CONSTANT, (0.0,)), (-np.inf, np.inf))] * (columns - p)
     to_prior = np.eye(columns)
     if unbounded:
         to_prior[:p, :p] = root
@@ -196,11 +179,11 @@ def _conditional(
             information[i, j] = by_level(weighted[:, i] * z[:, j])
     response = fitted.response - rows.offset
     score = np.stack([by_level(weighted[:, i] * response) for i in range(k)])
-    projection = np.empty((k, shape.levels, x.shape[1]))
+    projection = np.empty((k, shape.levels, len(x)))
     for i in range(k):
-        for j in range(x.shape[1]):
-            projection[i, :, j] = by_level(weighted[:, i] * x[:count, j])
-    size = len(x)
+        for j in range(len(x)):
+            projection[i, :, j] = by_level(weighted[:, i] * x[j, :count])
+    size = x.shape[1]
     return {
         "z": _padded_rows(z, size),
         "weighted_z": _padded_rows(weighted, size),
@@ -220,4 +203,7 @@ def _padded(values: Float, size: int, filler: float = 0.0) -> Float:
 
 
 def _padded_rows(values: Float, size: int) -> NDArray[np.float64]:
-    return np.concatenate([values, np.zeros((size - len(values), values.shape[1]))])
+    """Values (row, coef) as (coef, row): what is next to each other in memory is computed together."""
+    padded = np.zeros((values.shape[1], size))
+    padded[:, : len(values)] = values.T
+    return padded

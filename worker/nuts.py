@@ -111,14 +111,12 @@ class _Walk:
 
     @property
     def _settings(self) -> dict[str, Any]:
-        # In the order in which JAX lays out a dictionary.
-        names, variances = sorted(self.problem.variances), self.problem.variances
+        coordinates = self.problem.coordinates
         return {
             "target_accept": np.array(self.plan.sampler.target_accept),
-            "variances": np.concatenate([variances[name].ravel() for name in names]),
-            "learned": np.concatenate(
-                [np.full(variances[name].size, not name.endswith("/white")) for name in names]
-            ),
+            "variances": coordinates.variances,
+            "learned": coordinates.learned,
+            "streams": coordinates.streams,
         }
 
     @property
@@ -126,13 +124,12 @@ class _Walk:
         sampler = self.plan.sampler
         return sampler.chains * (sampler.warmup + sampler.draws)
 
-    def _start(self, first: int) -> tuple[Any, Draws]:
+    def _start(self, first: int) -> tuple[Any, Float]:
         """Keys and starting points (chain, ...) of the chains from a number on."""
         numbers = range(first, first + self.problem.shape.chains)
         root = jax.random.PRNGKey(self.plan.seed)
         keys = np.stack([np.asarray(jax.random.fold_in(root, number)) for number in numbers])
-        starts = [self.problem.start(number) for number in numbers]
-        return keys, {name: np.stack([start[name] for start in starts]) for name in starts[0]}
+        return keys, np.stack([self.problem.coordinates.start(self.plan.seed, number) for number in numbers])
 
     def _report(self, transitions: int, diverging: Float) -> None:
         sampler = self.plan.sampler

@@ -5,6 +5,7 @@ distribution under a gaussian response of the same curvature. That is exact what
 change of variables in it), and leaves neither funnel nor ridge, however much or little the data say about a level.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,12 +15,33 @@ from jax import Array
 
 from model.small import cholesky, identity_plus_congruence, solve_lower, solve_lower_transposed
 from model.small import times_lower_transposed as times_transposed
-from worker.programs.hyper import Transform, constrain, correlation_root
+from worker.programs.hyper import constrain, correlation_root
 from worker.programs.likelihood import log_kernel
 from worker.shape import FullShape, GroupShape
 
 Data = Mapping[str, Any]
 Position = Mapping[str, Array]
+
+
+def sites(shape: FullShape) -> dict[str, tuple[int, ...]]:
+    """The shapes of what is sampled, by name, in the order in which they stand in one vector."""
+    found: dict[str, tuple[int, ...]] = {
+        "coefficients": (shape.columns,),
+        "real": (shape.scalars + sum(factor.coefficients for factor in shape.factors),),
+    }
+    for number, factor in enumerate(shape.factors):
+        found[f"{number}/partial"] = (factor.correlations,)
+        found[f"{number}/white"] = (factor.coefficients, factor.levels)
+    return found
+
+
+def position(shape: FullShape, vector: Array) -> dict[str, Array]:
+    """What is sampled by name, from one vector (coordinate,)."""
+    named, start = {}, 0
+    for name, size in sites(shape).items():
+        named[name] = vector[start : start + math.prod(size)].reshape(size)
+        start += math.prod(size)
+    return named
 
 
 def log_density(shape: FullShape, position: Position, data: Data) -> tuple[Array, dict[str, Array]]:
@@ -30,7 +52,7 @@ def log_density(shape: FullShape, position: Position, data: Data) -> tuple[Array
     # The sampler walks standardized coefficients; the prior is told of what they mean.
     real = jnp.concatenate([data["to_prior"] @ position["coefficients"], position["real"]])
     values, log_prior = constrain(real, data["scalars"])
-    total = log_prior + data["log_base"] + _resting(position, data["scalars"])
+    total = log_prior + data["log_base"]
     population, parameters, *sds = jnp.split(values, shape.scalar_ends)
     named = {"population": population, "parameters": parameters}
     precision = parameters[0] ** -2.0 if shape.has_sigma else jnp.ones(())
@@ -40,15 +62,17 @@ def log_density(shape: FullShape, position: Position, data: Data) -> tuple[Array
         root, log_root = correlation_root(position[f"{number}/partial"], factor.blocks, of["lkj"])
         score = of["score"] - of["projection"] @ population
         if number:
-            earlier = jax.ops.segment_sum(of["weighted_z"] * grouped[:, None], of["index"], factor.levels)
-            score -= earlier.T
+            earlier = of["weighted_z"] * grouped
+            score -= jax.ops.segment_sum(earlier.T, of["index"], factor.levels).T
         u, log_white = _deviations(
             factor, sd, root, precision * of["information"], precision * score, position[f"{number}/white"]
         )
+        # Without it XLA computes a level's deviations again for each of its rows.
+        u = jax.lax.optimization_barrier(u)
         total += log_root + log_white
-        grouped += jnp.sum(of["z"] * u[of["index"]], axis=-1)
-        named |= {f"{number}/sd": sd, f"{number}/u": u, f"{number}/root": jnp.array(root)}
-    eta = data["offset"] + data["x"] @ population + grouped
+        grouped += sum(part * own[of["index"]] for part, own in zip(of["z"], u, strict=True))
+        named |= {f"{number}/sd": sd, f"{number}/u": jnp.stack(u, axis=-1), f"{number}/root": jnp.array(root)}
+    eta = data["offset"] + population @ data["x"] + grouped
     log_likelihood = log_kernel(
         shape.family, shape.link, eta, parameters, data["y"], data["trials"], data["standard_error"]
     )
@@ -62,8 +86,8 @@ def _deviations(
     information: Array,
     score: Array,
     white: Array,
-) -> tuple[Array, Array]:
-    """Deviations u (level, coef) from white noise (coef, level), and the log density of the noise.
+) -> tuple[list[Array], Array]:
+    """Deviations u (level,) by coefficient from white noise (coef, level), and the log density of the noise.
 
     With T = chol(Phi), u = T v, A the information (coef, coef, level) and s the score (coef, level) of u, the v of a
     level is normal given all else with precision I + T'AT = CC' and mean C'^-1 C^-1 T's, hence v = C'^-1 (C^-1 T's +
@@ -76,10 +100,4 @@ def _deviations(
     v = solve_lower_transposed(lower, [moved[i] + white[i] for i in range(k)])
     u = [sum(root[i][j] * v[j] for j in range(i + 1)) for i in range(k)]
     log_slope = sum(jnp.log(jnp.broadcast_to(lower[i][i], white[i].shape)) for i in range(k))
-    return jnp.stack(u, axis=-1), -0.5 * sum(jnp.sum(part**2) for part in v) - jnp.sum(log_slope)
-
-
-def _resting(position: Position, scalars: dict[str, Array]) -> Array:
-    """A standard normal density for what a fixed parameter leaves unused, so that it does not walk away."""
-    real = jnp.concatenate([position["coefficients"], position["real"]])
-    return jnp.sum(jnp.where(scalars["transform"] == Transform.FIXED, -0.5 * real**2, 0.0))
+    return u, -0.5 * sum(jnp.sum(part**2) for part in v) - jnp.sum(log_slope)

@@ -11,17 +11,18 @@ import jax.numpy as jnp
 from jax import Array
 from numpyro.infer.hmc import hmc
 
-from worker.programs.full import Data, log_density
+from worker.programs.full import Data, log_density, position
 from worker.shape import FullShape
 
 CHUNK = 50
 """The most transitions of one call."""
 
 Settings = Mapping[str, Any]
+"""`target_accept`, and what `worker.coordinates` says of each coordinate: `variances`, `learned`, `streams`."""
 
 
-def initialize(shape: FullShape, keys: Array, start: dict[str, Array], settings: Settings, data: Data) -> Any:
-    """The states of the chains at their starting points (chain, ...), before the first transition."""
+def initialize(shape: FullShape, keys: Array, start: Array, settings: Settings, data: Data) -> Any:
+    """The states of the chains at their starting points (chain, coordinate), before the first transition."""
     state = jax.vmap(lambda key, at: _begin(shape, key, at, settings, data)[0])(keys, start)
     adapted = state.adapt_state._replace(window_idx=state.adapt_state.window_idx[0])
     return state._replace(i=state.i[0], adapt_state=adapted)
@@ -36,37 +37,48 @@ def advance(
     rows that are used.
     """
     # The kernel builds its functions from a first state; of that state nothing is used, so nothing of it is compiled.
-    first = jax.tree.map(lambda values: values[0], state.z)
-    _, transition = _begin(shape, jax.random.PRNGKey(0), first, settings, data)
+    _, transition = _begin(shape, jax.random.PRNGKey(0), state.z[0], settings, data)
     # All chains have made as many transitions: were that count one per chain, each would take every branch of the
     # adaptation at every transition.
     axes = jax.tree.map(lambda _: 0, state)
     axes = axes._replace(i=None, adapt_state=axes.adapt_state._replace(window_idx=None))
-    step = jax.vmap(transition, in_axes=(axes,), out_axes=axes)
 
-    def body(number: Array, carried: tuple[Any, dict[str, Array], dict[str, Array]]) -> Any:
+    def move(chain: Any) -> Any:
+        key, own = jax.random.split(chain.rng_key)
+        momentum = chain.adapt_state.mass_matrix_sqrt * _noise(own, settings["streams"])
+        return transition(chain._replace(r=momentum, rng_key=key))._replace(r=None)
+
+    step = jax.vmap(move, in_axes=(axes,), out_axes=axes)
+
+    def body(number: Array, carried: tuple[Any, Array, dict[str, Array]]) -> Any:
         at, walked, statistics = carried
         new = _keeping_noise(step(at), settings["learned"])
-        told = {
-            "diverging": new.diverging,
-            "steps": new.num_steps,
-            "accept": new.accept_prob,
-            "energy": new.energy,
-        }
-        return (
-            new,
-            {name: walked[name].at[number].set(values) for name, values in new.z.items()},
-            {name: statistics[name].at[number].set(values) for name, values in told.items()},
-        )
+        told = {name: statistics[name].at[number].set(values) for name, values in _told(new).items()}
+        return new, walked.at[number].set(new.z), told
 
     def room(values: Array) -> Array:
         return jnp.zeros((CHUNK, *values.shape), values.dtype)
 
-    told = {"diverging": state.diverging, "steps": state.num_steps, "accept": state.accept_prob}
-    begun = (state, jax.tree.map(room, state.z), jax.tree.map(room, {**told, "energy": state.energy}))
+    begun = (state, room(state.z), jax.tree.map(room, _told(state)))
     state, walked, statistics = jax.lax.fori_loop(0, count, body, begun)
-    named = jax.vmap(jax.vmap(lambda position: log_density(shape, position, data)[1]))(walked)
+    named = jax.vmap(jax.vmap(lambda at: log_density(shape, position(shape, at), data)[1]))(walked)
     return state, named, statistics
+
+
+def _told(state: Any) -> dict[str, Array]:
+    """The sampler's statistics (chain,) of the last transition."""
+    return {
+        "diverging": state.diverging,
+        "steps": state.num_steps,
+        "accept": state.accept_prob,
+        "energy": state.energy,
+    }
+
+
+def _noise(key: Array, streams: Array) -> Array:
+    """Standard normal noise (coordinate,); each coordinate's depends on its own number alone, not on how many there
+    are, and one that rests has none."""
+    return jnp.where(streams < 0, 0.0, jax.random.normal(key, streams.shape)[streams])
 
 
 def _keeping_noise(state: Any, learned: Array) -> Any:
@@ -77,11 +89,9 @@ def _keeping_noise(state: Any, learned: Array) -> Any:
     return state._replace(adapt_state=adapted._replace(**kept))
 
 
-def _begin(
-    shape: FullShape, key: Array, start: Mapping[str, Array], settings: Settings, data: Data
-) -> tuple[Any, Any]:
+def _begin(shape: FullShape, key: Array, start: Array, settings: Settings, data: Data) -> tuple[Any, Any]:
     """A chain's first state, and the function that makes one transition."""
-    potential = jax.jit(lambda position: -log_density(shape, position, data)[0])
+    potential = jax.jit(lambda vector: -log_density(shape, position(shape, vector), data)[0])
     begin, transition = hmc(potential, algo="NUTS")
     state = begin(
         start,
