@@ -70,7 +70,10 @@ def get_effects(
         ),
     ] = [],  # noqa: B006
     points: Annotated[int, Query(ge=2, le=1000, description="How many values a number takes, at most.")] = 50,
-    kind: Literal["linpred", "epred", "predict"] = "epred",
+    kind: Annotated[
+        Literal["linpred", "epred", "predict"],
+        Query(description="The linear predictor, the mean of the response, or new responses."),
+    ] = "epred",
     prob: Prob = USUAL_PROB,
 ) -> Response:
     """Give the linear predictor, the mean of the response, or new responses over a reference grid.

@@ -5,14 +5,16 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from service.requests.common import COLUMNS_EXAMPLE, Strict
+from service.requests.common import COLUMNS_EXAMPLE, Strict, either
 from service.requests.fits import FitRequest
 
 
 class BatchMember(FitRequest):
     """A fit of a batch."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": []})
+    model_config = ConfigDict(
+        json_schema_extra={**either({"dataset": "string"}, {"data": "object"}), "examples": []}
+    )
 
     custom_id: str = Field(default="", max_length=200)
     """A name of your own for the member; left out, its index."""
@@ -23,7 +25,7 @@ class BatchRequest(Strict):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [{"required": ["fits"]}, {"required": ["template", "split_by"]}],
+            **either({"fits": "array"}, {"template": "object", "split_by": "string"}),
             "examples": [
                 {
                     "template": {
@@ -39,10 +41,11 @@ class BatchRequest(Strict):
     # Each member is validated by itself, so that one that is wrong stops no other.
     fits: Annotated[
         list[Any] | None,
-        WithJsonSchema({"type": "array", "items": {"$ref": "#/components/schemas/BatchMember"}}),
+        WithJsonSchema({"type": ["array", "null"], "items": {"$ref": "#/components/schemas/BatchMember"}}),
     ] = None
     template: Annotated[
-        dict[str, Any] | None, WithJsonSchema({"allOf": [{"$ref": "#/components/schemas/FitRequest"}]})
+        dict[str, Any] | None,
+        WithJsonSchema({"anyOf": [{"$ref": "#/components/schemas/FitRequest"}, {"type": "null"}]}),
     ] = None
     split_by: str | None = None
     """A column of the template's data."""

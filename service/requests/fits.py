@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJso
 from pydantic_core import PydanticCustomError
 
 from model.spec import MAX_CHAINS, MAX_DRAWS, MAX_TREE_DEPTH
-from service.requests.common import COLUMNS_EXAMPLE, Data, Strict
+from service.requests.common import COLUMNS_EXAMPLE, Data, Strict, either
 
 FORMULA_EXAMPLE = "student_reading_score ~ student_age_s + (1 + student_age_s | teacher_id)"
 
@@ -42,7 +42,6 @@ FamilyField = Annotated[
                     "additionalProperties": False,
                 },
             ],
-            "default": "gaussian",
             "description": "The distribution of the response: its name, or its name and its link.",
         }
     ),
@@ -78,10 +77,20 @@ class Sampler(Strict):
 class ModelRequest(Strict):
     """A model, and perhaps the data to check it with."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"formula": FORMULA_EXAMPLE}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {
+                "required": ["data", "dataset"],
+                "properties": {"data": {"type": "object"}, "dataset": {"type": "string"}},
+            },
+            "examples": [{"formula": FORMULA_EXAMPLE}],
+        }
+    )
 
     formula: str = Field(examples=[FORMULA_EXAMPLE])
-    family: FamilyField = FamilyChoice(name="gaussian")
+    family: FamilyField = Field(
+        default=FamilyChoice(name="gaussian"), json_schema_extra={"default": "gaussian"}
+    )
     link: str | None = None
     """The link, where `family` is only a name."""
     data: Data | None = None
@@ -102,7 +111,7 @@ class FitRequest(ModelRequest):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [{"required": ["data"]}, {"required": ["dataset"]}],
+            **either({"dataset": "string"}, {"data": "object"}),
             "examples": [
                 {
                     "formula": FORMULA_EXAMPLE,

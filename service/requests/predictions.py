@@ -6,7 +6,7 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from model.row_contrasts import RowContrast
-from service.requests.common import Data, Strict
+from service.requests.common import Data, Strict, either
 
 _RowNumber = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,8})$")]
 
@@ -32,7 +32,7 @@ class PredictionRequest(Strict):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [{"required": ["data"]}, {"required": ["dataset"]}],
+            **either({"dataset": "string"}, {"data": "object"}),
             "examples": [
                 {
                     "data": {"columns": {"student_age_s": [0.0, 1.0], "teacher_id": ["t01", "new"]}},
