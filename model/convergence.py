@@ -44,7 +44,7 @@ def convergence(draws: Float, in_order: Float) -> Convergence:
     middle = (ordered[:, (size - 1) // 2] + ordered[:, size // 2]) / 2
     folded = _normal_scores(np.abs(halves - middle[:, None, None]))
     low, high = (sorted_quantile(in_order, p)[:, None, None] for p in (TAIL, 1 - TAIL))
-    series = np.stack([halves, bulk, halves <= low, halves <= high]).astype(np.float64, copy=False)
+    series = np.stack([halves, bulk, halves <= low, halves <= high], dtype=np.float64)
     mean, ranked, lower, upper = effective_sizes(series.reshape(-1, *halves.shape[1:])).reshape(4, -1)
     return Convergence(np.fmax(_r_hat(bulk), _r_hat(folded)), mean, ranked, np.minimum(lower, upper))
 
@@ -70,7 +70,7 @@ def effective_sizes(series: Float) -> Float:
     todo = np.arange(count)
     with np.errstate(divide="ignore", invalid="ignore"):
         for wanted in (min(last, _PAIRS_AT_FIRST), last):
-            some = centered[todo]
+            some = centered if len(todo) == count else centered[todo]
             lags = (
                 np.stack([_covariance(some, lag) for lag in range(2 * wanted + 2)], axis=1)
                 if wanted <= _PAIRS_AT_FIRST
@@ -122,16 +122,18 @@ def _rows(draws: Float) -> Float:
 def _normal_scores(draws: Float) -> Float:
     """Normal quantiles of the ranks of each quantity's draws; equal draws share the mean of their ranks."""
     flat = _rows(draws)
-    size = flat.shape[1]
+    count, size = flat.shape
     order = np.argsort(flat, axis=1)
-    ordered = np.take_along_axis(flat, order, axis=1)
+    # Places in the flat array: taking and putting by them is several times faster than along an axis.
+    order += size * np.arange(count)[:, None]
+    ordered = np.take(flat, order)
     begins = np.ones(flat.shape, dtype=bool)
     np.not_equal(ordered[:, 1:], ordered[:, :-1], out=begins[:, 1:])
     starts = np.flatnonzero(begins)
-    ends = np.append(starts[1:], flat.size)
-    twice = np.repeat(starts % size + (ends - 1) % size, ends - starts).reshape(flat.shape)
+    lengths = np.diff(starts, append=flat.size)
+    twice = 2 * (starts % size) + lengths - 1
     scores = np.empty_like(flat)
-    np.put_along_axis(scores, order, _scores(size)[twice], axis=1)
+    scores.reshape(-1)[order.reshape(-1)] = np.repeat(_scores(size)[twice], lengths)
     return scores.reshape(draws.shape)
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 from scipy import special, stats
@@ -95,43 +96,87 @@ class Distribution:
         """Log of the probability between two bounds: what a truncated density is divided by (0 for a flat prior)."""
         if self.kind in (Kind.FLAT, Kind.LKJ, Kind.CONSTANT):
             return 0.0
-        frozen = self._frozen()
-        if lower == -INFINITY:
-            return float(frozen.logcdf(upper))
-        if upper == INFINITY:
-            return float(frozen.logsf(lower))
-        return float(np.log(frozen.cdf(upper) - frozen.cdf(lower)))
+        shapes, location, scale = self._standardized()
+        return _log_mass(self.kind, shapes, (lower - location) / scale, (upper - location) / scale)
 
     def log_density(self, value: np.ndarray | float) -> np.ndarray:
         """Log density, untruncated; 0 everywhere for a flat prior."""
         if self.kind in (Kind.FLAT, Kind.CONSTANT, Kind.LKJ):
             return np.zeros(np.shape(value))
-        return np.asarray(self._frozen().logpdf(value))
+        shapes, location, scale = self._standardized()
+        standard = _standard(self.kind, shapes)
+        return np.asarray(standard.logpdf((np.asarray(value) - location) / scale) - math.log(scale))
+
+    def quantile(self, probability: float, lower: float, upper: float) -> float:
+        """One quantile of the distribution truncated to `(lower, upper)`."""
+        if self.kind is Kind.CONSTANT:
+            return self.arguments[0]
+        shapes, location, scale = self._standardized()
+        ends = (lower - location) / scale, (upper - location) / scale
+        return location + scale * _quantile(self.kind, shapes, probability, *ends)
 
     def ppf(self, probability: np.ndarray, lower: float, upper: float) -> np.ndarray:
         """Quantiles of the distribution truncated to `(lower, upper)`: how a prior is sampled."""
         if self.kind is Kind.CONSTANT:
             return np.full(np.shape(probability), self.arguments[0])
-        frozen = self._frozen()
-        low, high = frozen.cdf(lower), frozen.cdf(upper)
-        return np.asarray(frozen.ppf(low + probability * (high - low)))
+        shapes, location, scale = self._standardized()
+        standard = _standard(self.kind, shapes)
+        low, high = standard.cdf((lower - location) / scale), standard.cdf((upper - location) / scale)
+        return np.asarray(location + scale * standard.ppf(low + probability * (high - low)))
 
-    def _frozen(self) -> "stats.rv_frozen":
-        return _FROZEN[self.kind](*self.arguments)
+    def _standardized(self) -> tuple[tuple[float, ...], float, float]:
+        """Shape parameters, location and scale: every distribution here has a standard one of scale 1 behind it."""
+        return _STANDARDIZED[self.kind](*self.arguments)
 
 
-_FROZEN: dict[Kind, Callable[..., "stats.rv_frozen"]] = {
-    Kind.NORMAL: lambda m, s: stats.norm(m, s),
-    Kind.STUDENT_T: lambda df, m, s: stats.t(df, m, s),
-    Kind.CAUCHY: lambda m, s: stats.cauchy(m, s),
-    Kind.LAPLACE: lambda m, s: stats.laplace(m, s),
-    Kind.UNIFORM: lambda a, b: stats.uniform(a, b - a),
-    Kind.EXPONENTIAL: lambda rate: stats.expon(scale=1 / rate),
-    Kind.GAMMA: lambda a, rate: stats.gamma(a, scale=1 / rate),
-    Kind.INV_GAMMA: lambda a, scale: stats.invgamma(a, scale=scale),
-    Kind.LOGNORMAL: lambda m, s: stats.lognorm(s, scale=math.exp(m)),
-    Kind.BETA: lambda a, b: stats.beta(a, b),
+_STANDARDIZED: dict[Kind, Callable[..., tuple[tuple[float, ...], float, float]]] = {
+    Kind.NORMAL: lambda m, s: ((), m, s),
+    Kind.STUDENT_T: lambda df, m, s: ((df,), m, s),
+    Kind.CAUCHY: lambda m, s: ((), m, s),
+    Kind.LAPLACE: lambda m, s: ((), m, s),
+    Kind.UNIFORM: lambda a, b: ((), a, b - a),
+    Kind.EXPONENTIAL: lambda rate: ((), 0.0, 1 / rate),
+    Kind.GAMMA: lambda a, rate: ((a,), 0.0, 1 / rate),
+    Kind.INV_GAMMA: lambda a, scale: ((a,), 0.0, scale),
+    Kind.LOGNORMAL: lambda m, s: ((s,), 0.0, math.exp(m)),
+    Kind.BETA: lambda a, b: ((a, b), 0.0, 1.0),
 }
+_STANDARD = {
+    Kind.NORMAL: stats.norm,
+    Kind.STUDENT_T: stats.t,
+    Kind.CAUCHY: stats.cauchy,
+    Kind.LAPLACE: stats.laplace,
+    Kind.UNIFORM: stats.uniform,
+    Kind.EXPONENTIAL: stats.expon,
+    Kind.GAMMA: stats.gamma,
+    Kind.INV_GAMMA: stats.invgamma,
+    Kind.LOGNORMAL: stats.lognorm,
+    Kind.BETA: stats.beta,
+}
+
+
+# Remembered, as SciPy takes half a millisecond to make one; the default priors of all data have the same few.
+@lru_cache(maxsize=256)
+def _standard(kind: Kind, shapes: tuple[float, ...]) -> "stats.rv_frozen":
+    return _STANDARD[kind](*shapes)
+
+
+@lru_cache(maxsize=1024)
+def _log_mass(kind: Kind, shapes: tuple[float, ...], lower: float, upper: float) -> float:
+    standard = _standard(kind, shapes)
+    if lower == -INFINITY:
+        return float(standard.logcdf(upper))
+    if upper == INFINITY:
+        return float(standard.logsf(lower))
+    return float(np.log(standard.cdf(upper) - standard.cdf(lower)))
+
+
+@lru_cache(maxsize=1024)
+def _quantile(kind: Kind, shapes: tuple[float, ...], probability: float, lower: float, upper: float) -> float:
+    standard = _standard(kind, shapes)
+    low, high = standard.cdf(lower), standard.cdf(upper)
+    return float(standard.ppf(low + probability * (high - low)))
+
 
 FLAT = Distribution(Kind.FLAT)
 

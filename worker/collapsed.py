@@ -1,11 +1,15 @@
 """A fit by the collapsed method: sums, one compiled density, the independence sampler, and the posterior they
 give."""
 
+import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from typing import Any
 
+import jax
 import numpy as np
 
 from model.design import Design, Float
@@ -24,6 +28,7 @@ _CHEAP = 512
 """Elementwise operations of an evaluation that is over before its answer has been looked at."""
 _PILOT_POINTS = 2200
 """About as many evaluations as the search for the mode and the rounds take."""
+_THREADS = ThreadPoolExecutor(os.cpu_count(), "evaluate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +60,37 @@ def sample(
     problem: CollapsedProblem, compiled: CollapsedPrograms, plan: FitPlan, monitor: Monitor
 ) -> independence.Chains:
     """Walk the hyperparameters; raises Cancelled as soon as the monitor says so, between two calls of the program."""
-    shape, proposals = problem.shape, proposals_per_draw(problem.shape)
+    shape, proposals = problem.shape, most_proposals_per_draw(problem.shape)
     total = plan.sampler.chains * plan.sampler.draws
-    done = 0
+    done, counting = 0, Lock()
+    small = _size(shape) <= _CHEAP
+    # Handed over once, not at each of some twenty calls.
+    data = jax.device_put(problem.data)
 
     def density(points: Float, noise: Float) -> tuple[Float, Float]:
         nonlocal done
         values, carried = np.empty(len(points)), np.empty(noise.shape)
-        for start in range(0, len(points), program.BATCH):
+
+        def evaluate(start: int) -> None:
+            nonlocal done
             if monitor.cancelled():
                 raise Cancelled
-            part = slice(start, start + program.BATCH)
-            count = len(points[part])
+            part = slice(start, min(start + program.BATCH, len(points)))
+            count = part.stop - part.start
             theta, normal = _batch(problem, points[part]), np.zeros((program.BATCH, shape.carried))
             normal[:count, problem.carried] = noise[part]
-            log_density, coefficients = compiled.evaluate(theta, normal, np.array(count), problem.data)
+            log_density, coefficients = compiled.evaluate(theta, normal, np.array(count), data)
             values[part] = np.asarray(log_density)[:count]
             carried[part] = np.asarray(coefficients)[:count][:, problem.carried]
-            done += count
-            fraction = min(1.0, done / (total * proposals + _PILOT_POINTS))
-            monitor.report("sampling", fraction, int(fraction * total))
+            with counting:
+                done += count
+                fraction = min(1.0, done / (total * proposals + _PILOT_POINTS))
+                monitor.report("sampling", fraction, int(fraction * total))
+
+        starts = range(0, len(points), program.BATCH)
+        # XLA spreads large arrays over the cores by itself; calls on small ones are spread here.
+        for _ in _THREADS.map(evaluate, starts) if small and len(starts) > 1 else map(evaluate, starts):
+            pass
         return values, carried
 
     if explains_all(
@@ -111,13 +127,19 @@ def _perfect_fit() -> InvalidModel:
     return InvalidModel(Issue("perfect-fit", message, "/formula"))
 
 
-def proposals_per_draw(shape: CollapsedShape) -> int:
-    """How many proposals each draw is worth: more where an evaluation costs a microsecond than where it costs
+def most_proposals_per_draw(shape: CollapsedShape) -> int:
+    """How many proposals a draw may be worth: more where an evaluation costs a microsecond than where it costs
     many."""
+    size = _size(shape)
+    return 4 if size <= _CHEAP else 2 if size <= 8 * _CHEAP else 1
+
+
+def _size(shape: CollapsedShape) -> int:
+    """Roughly the elementwise operations of an evaluation."""
     size = sum(factor.coefficients**2 * factor.levels for factor in shape.factors) + shape.columns**2
     if shape.dense:
         size += shape.dense * (shape.dense + shape.factors[0].width)
-    return 4 if size <= _CHEAP else 2 if size <= 8 * _CHEAP else 1
+    return size
 
 
 def posterior(
@@ -211,11 +233,13 @@ def _values(problem: CollapsedProblem, theta: Float) -> tuple[Float, list[Float]
     chains, draws, dim = theta.shape
     points = theta.reshape(-1, dim)
     parameters = _parameters(problem.shape, problem.data)
-    parts = []
-    for start in range(0, len(points), program.BATCH):
-        batch = points[start : start + program.BATCH]
-        scalars, roots = parameters(_batch(problem, batch), problem.data)
-        parts.append([np.asarray(array)[: len(batch)] for array in (scalars, *roots)])
+    data = jax.device_put(problem.data)
+    batches = [points[start : start + program.BATCH] for start in range(0, len(points), program.BATCH)]
+    running = [parameters(_batch(problem, batch), data) for batch in batches]
+    parts = [
+        [np.asarray(array)[: len(batch)] for array in (scalars, *roots)]
+        for batch, (scalars, roots) in zip(batches, running, strict=True)
+    ]
     scalars, *roots = (
         np.concatenate(arrays).reshape(chains, draws, *arrays[0].shape[1:])
         for arrays in zip(*parts, strict=True)

@@ -360,7 +360,7 @@ def _prior_size(prior: ResolvedPrior) -> float:
     """A size that a positive parameter hardly exceeds by its prior, be it far below what the data's units suggest."""
     if prior.distribution.kind in (Kind.FLAT, Kind.CONSTANT):
         return np.inf
-    return float(prior.distribution.ppf(np.array(0.95), *prior.bounds))
+    return prior.distribution.quantile(0.95, *prior.bounds)
 
 
 def _lkj(plan: FitPlan, factor: FactorDesign) -> Float:

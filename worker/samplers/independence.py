@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln
 
 from model.design import Float
 from model.diagnostics import PARETO_K_LIMIT, pareto_k
@@ -37,7 +37,12 @@ WIDE: Components = ((0.5, 8.0), (0.5, 2.0))
 MIN_ACCEPTANCE = 0.1
 NOTHING = -1e250
 """Stands for a log density of minus infinity: differences of it are still numbers."""
+_MEMORY = 0.4
 _MAX_NEWTON = 40
+_LENGTHS = np.array([2.0, 1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 0.001])
+"""Of the steps that are tried, as multiples of Newton's."""
+_FULL = 1
+_NEGLIGIBLE_GAIN = 0.5
 _FEWEST_FOR_K_HAT = 25
 
 
@@ -91,7 +96,7 @@ class _Proposal:
             - (df + d) / 2 * np.log1p(squared / df)
             for share, df in self.components
         ]
-        return np.asarray(logsumexp(parts, axis=0) - log_det)
+        return np.asarray(np.logaddexp.reduce(parts) - log_det)
 
 
 def sample(
@@ -102,12 +107,12 @@ def sample(
     chains: int,
     draws: int,
     seed: int,
-    proposals: int = 1,
+    most_proposals: int = 1,
 ) -> Chains:
     """Sample `chains` x `draws` points; the result depends on the density, the seed and the sizes alone.
 
-    A draw is where its chain stands after another `proposals` proposals: where a density is cheap, several of them
-    make draws that are nearly independent.
+    A draw is where its chain stands after so many further proposals that it hardly remembers the last one, but at
+    most `most_proposals`.
 
     A point and what is carried with it are proposed, and taken or left, together. Raises NoMode when no mode is found
     from `start` (dim,).
@@ -138,6 +143,7 @@ def sample(
             break
     if rounds[-1][1].max() <= NOTHING:
         raise NoMode("no proposal around the mode lies where the density is")
+    proposals = _proposals_per_draw(rounds[-1][1], most_proposals)
     narrow = _walk(density, proposal, rounds[-1], walls, carried, chains, draws, seed, proposals)
     if narrow.trustworthy:
         return replace(narrow, evaluations=evaluations + chains * (draws * proposals + 1))
@@ -187,7 +193,7 @@ def _walk(
         carried=np.take_along_axis(drawn.reshape(chains, length + 1, carried), kept, axis=1),
         acceptance=float(np.mean(chosen == np.arange(1, length + 1))),
         pareto_k=pareto_k(own) if len(own) >= _FEWEST_FOR_K_HAT else float("inf"),
-        log_evidence=float(logsumexp(own) - np.log(len(own))),
+        log_evidence=float(_log_sum_exp(own) - np.log(len(own))),
         evaluations=0,
     )
 
@@ -198,27 +204,37 @@ def find_mode(log_density: LogDensity, start: Float, walls: Walls) -> tuple[Floa
     Differences span a fraction of the density's own width, so they tell its shape rather than its rounding errors.
     Beyond a wall the density is its own mirror image, so a step that crosses one is mirrored back.
     """
-    d = len(start)
-    x, width = start.copy(), np.full(d, 1e-2)
+    x, width = start.copy(), np.full(len(start), 1e-2)
+    shape = _shape_at(log_density, x, width)
     for _ in range(_MAX_NEWTON):
-        value, gradient, curvature = _derivatives(log_density, x, width)
-        values, vectors = np.linalg.eigh(curvature)
+        values, vectors = np.linalg.eigh(shape.curvature)
         # Directions that curve upwards are walked downhill as if they curved down as much; none is trusted too flat.
         floor = max(1e-3, 1e-10 * float(np.abs(values).max(initial=0)))
-        curved = np.maximum(np.abs(values), floor)
-        step = vectors @ ((vectors.T @ gradient) / curved)
+        step = vectors @ ((vectors.T @ shape.gradient) / np.maximum(np.abs(values), floor))
         longest = float(np.abs(step).max(initial=0.0))
         step *= min(1.0, 4.0 / longest) if longest > 0 else 1.0
-        lengths = np.array([2.0, 1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 0.001])
-        along = _finite(log_density(x + lengths[:, None] * step))
+        width = np.clip(0.3 / np.sqrt(np.maximum(np.abs(np.diagonal(shape.curvature)), 1e-2)), 1e-7, 0.3)
+        # A full step is what most steps end as, so its derivatives come with the values along the way.
+        stencil = _stencil(x + step, width)
+        found = _finite(log_density(np.concatenate([x + _LENGTHS[:, None] * step, stencil])))
+        along = found[: len(_LENGTHS)]
         best = int(np.argmax(along))
-        width = np.clip(0.3 / np.sqrt(np.maximum(np.abs(np.diagonal(curvature)), 1e-2)), 1e-7, 0.3)
-        if along[best] > value:
-            x = _mirror(x + lengths[best] * step, walls)
-        decrement = float(gradient @ step)
-        if (decrement < 1e-2 and np.all(values > floor)) or along[best] <= value + 1e-9:
+        # Near the mode nothing is to be gained from a length that is a little better than Newton's own.
+        if along[_FULL] > shape.value and along[best] - along[_FULL] < _NEGLIGIBLE_GAIN:
+            best = _FULL
+        settled = float(shape.gradient @ step) < 1e-2 and np.all(values > floor)
+        stuck = along[best] <= shape.value + 1e-9
+        full = best == _FULL
+        if along[best] > shape.value:
+            ahead = x + _LENGTHS[best] * step
+            x = _mirror(ahead, walls)
+            full = full and np.array_equal(x, ahead)
+        else:
+            full = False
+        shape = _read_stencil(found[len(_LENGTHS) :], width) if full else _shape_at(log_density, x, width)
+        if settled or stuck:
             break
-    value, _, curvature = _derivatives(log_density, x, width)
+    value, curvature = shape.value, shape.curvature
     if value <= NOTHING or not np.all(np.isfinite(curvature)):
         raise NoMode("the log density is not finite at its mode")
     for i in np.flatnonzero((x - walls[0] < 2 * width) | (walls[1] - x < 2 * width)):
@@ -238,22 +254,53 @@ def _width_at_wall(log_density: LogDensity, x: Float, coordinate: int, lower: bo
     return float(distances[np.argmax(far)] if far.any() else distances[-1])
 
 
-def _derivatives(log_density: LogDensity, x: Float, width: Float) -> tuple[float, Float, Float]:
-    """Value, gradient and negative Hessian by central differences: 1 + d + d^2 points in one batch."""
-    d = len(x)
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A log density at a point: its value, gradient (dim,) and negative Hessian (dim, dim)."""
+
+    value: float
+    gradient: Float
+    curvature: Float
+
+
+def _shape_at(log_density: LogDensity, x: Float, width: Float) -> _Shape:
+    return _read_stencil(_finite(log_density(_stencil(x, width))), width)
+
+
+def _stencil(x: Float, width: Float) -> Float:
+    """The 1 + d + d^2 points (point, dim) of central differences."""
     steps = np.diag(width)
-    pairs = [(i, j) for i in range(d) for j in range(i)]
-    points = [x, *(x + steps), *(x - steps)]
-    for i, j in pairs:
-        points += [x + steps[i] + steps[j], x - steps[i] - steps[j]]
-    f = _finite(log_density(np.array(points)))
+    first, second = np.tril_indices(len(x), -1)
+    both = steps[first] + steps[second]
+    return np.concatenate([x[None], x + steps, x - steps, x + both, x - both])
+
+
+def _read_stencil(f: Float, width: Float) -> _Shape:
+    """Central differences from the values at the points of `_stencil`."""
+    d = len(width)
     up, down = f[1 : d + 1], f[d + 1 : 2 * d + 1]
-    gradient = (up - down) / (2 * width)
     hessian = np.diag((up + down - 2 * f[0]) / width**2)
-    for (i, j), both in zip(pairs, f[2 * d + 1 :].reshape(-1, 2), strict=True):
-        mixed = both.sum() - up[i] - down[i] - up[j] - down[j] + 2 * f[0]
-        hessian[i, j] = hessian[j, i] = mixed / (2 * width[i] * width[j])
-    return float(f[0]), gradient, -hessian
+    i, j = np.tril_indices(d, -1)
+    plus, minus = f[2 * d + 1 :].reshape(2, -1)
+    mixed = plus + minus - up[i] - down[i] - up[j] - down[j] + 2 * f[0]
+    hessian[i, j] = hessian[j, i] = mixed / (2 * width[i] * width[j])
+    return _Shape(float(f[0]), (up - down) / (2 * width), -hessian)
+
+
+def _log_sum_exp(values: Float) -> float:
+    largest = float(values.max())
+    return largest + float(np.log(np.exp(values - largest).sum()))
+
+
+def _proposals_per_draw(log_weights: Float, most: int) -> int:
+    """Proposals after which a chain stands where it stood with a probability of at most `_MEMORY`.
+
+    In the long run a proposal with weights w is taken with probability E[min(w, w')] / E[w], for independent w and w'.
+    """
+    weights = np.sort(np.exp(log_weights - log_weights.max()))[::-1]
+    size = len(weights)
+    taken = float(weights @ (2 * np.arange(size) + 1)) / size**2 / float(weights.mean())
+    return int(np.clip(np.ceil(np.log(_MEMORY) / np.log(max(1.0 - taken, 1e-9))), 1, most))
 
 
 def _effective_share(log_weights: Float) -> float:
@@ -270,7 +317,7 @@ def _improve(rounds: list[tuple[Float, Float]]) -> _Proposal | None:
     """
     points, weights = [], []
     for own, log_weights in rounds:
-        cut = logsumexp(log_weights) - 0.5 * np.log(len(log_weights))
+        cut = _log_sum_exp(log_weights) - 0.5 * np.log(len(log_weights))
         weight = np.exp(np.minimum(log_weights, cut) - cut)
         points.append(own)
         weights.append(weight * weight.sum() / np.sum(weight**2))
@@ -287,7 +334,7 @@ def _improve(rounds: list[tuple[Float, Float]]) -> _Proposal | None:
 
 def _resample(points: Float, log_weights: Float, source: np.random.Generator) -> Float:
     """One of the points, drawn by its weight: near enough to the posterior for a chain to begin without warm-up."""
-    chance = np.exp(log_weights - logsumexp(log_weights))
+    chance = np.exp(log_weights - _log_sum_exp(log_weights))
     return np.asarray(points[source.choice(len(points), p=chance / chance.sum())])
 
 
@@ -296,14 +343,19 @@ def _accept(log_weights: Float, coin: Float) -> NDArray[np.intp]:
 
     Metropolis: a proposal is taken with probability min(1, ratio of weights), else the last point stays.
     """
-    chosen = np.empty(coin.shape, dtype=np.intp)
-    for chain, (weights, coins) in enumerate(zip(log_weights.tolist(), coin.tolist(), strict=True)):
-        at, weight = 0, weights[0]
-        for number, u in enumerate(coins, start=1):
-            if u < weights[number] - weight:
-                at, weight = number, weights[number]
-            chosen[chain, number - 1] = at
-    return chosen
+    chosen = []
+    # A proposal is taken when this exceeds the weight of the point that the chain is at.
+    bars = log_weights[:, 1:] - coin
+    for start, bar, weights in zip(
+        log_weights[:, 0], bars.tolist(), log_weights[:, 1:].tolist(), strict=True
+    ):
+        at, weight, path = 0, float(start), []
+        for number, (high, own) in enumerate(zip(bar, weights, strict=True), start=1):
+            if high > weight:
+                at, weight = number, own
+            path.append(at)
+        chosen.append(path)
+    return np.array(chosen, dtype=np.intp).reshape(coin.shape)
 
 
 def _inside(points: Float, walls: Walls, log_weights: Float) -> Float:
