@@ -6,6 +6,8 @@ from service.app import create_app
 from service.keys import InvalidKeys, KeyRing, refusal_to_listen
 from service.logs import configure
 from service.settings import ServiceSettings
+from store.settings import StoreSettings
+from store.signing import InvalidSecrets, Secrets
 
 
 def main() -> None:
@@ -13,7 +15,8 @@ def main() -> None:
     settings = ServiceSettings()
     try:
         keys = KeyRing.of(settings)
-    except (InvalidKeys, OSError) as error:
+        Secrets.of(StoreSettings())
+    except (InvalidKeys, InvalidSecrets, OSError) as error:
         raise SystemExit(f"The keys cannot be read: {error}") from None
     if refusal := refusal_to_listen(settings, keys):
         raise SystemExit(refusal)

@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from service import (
     VERSION,
     batches,
+    callbacks,
     checks,
     datasets,
     draws,
@@ -41,14 +42,17 @@ from store.base import Store
 from store.batches import Batches
 from store.datasets import Datasets
 from store.jobs import Jobs
+from store.callbacks import Callbacks
 from store.rates import Rates, RedisRates
 from store.redis import RedisStore
 from store.redis_batches import RedisBatches
 from store.redis_datasets import RedisDatasets
 from store.replies import RedisReplies, Replies
+from store.redis_callbacks import RedisCallbacks
 from store.settings import StoreSettings
 
 _EXPOSED = [
+from store.signing import Secrets
     "ETag",
     "Idempotency-Replayed",
     "Link",
@@ -73,15 +77,19 @@ def create_app(
     rates: Rates | None = None,
 ) -> FastAPI:
     """Make the application; what is not given comes from the environment."""
+    budgets: StoreSettings | None = None,
+    callback_store: Callbacks | None = None,
     settings = settings or ServiceSettings()
-    store = store or RedisStore(StoreSettings())
-    replies = replies or RedisReplies(StoreSettings())
-    dataset_store = dataset_store or RedisDatasets(StoreSettings())
-    batch_store = batch_store or RedisBatches(StoreSettings())
-    enqueue = enqueue or Jobs(StoreSettings()).enqueue
+    budgets = budgets or StoreSettings()
+    store = store or RedisStore(budgets)
+    replies = replies or RedisReplies(budgets)
+    dataset_store = dataset_store or RedisDatasets(budgets)
+    batch_store = batch_store or RedisBatches(budgets)
+    enqueue = enqueue or Jobs(budgets).enqueue
     posteriors = Posteriors(store, settings.posterior_cache_bytes)
     keys = keys or KeyRing.of(settings)
-    rates = rates or RedisRates(StoreSettings())
+    rates = rates or RedisRates(budgets)
+    callback_store = callback_store or RedisCallbacks(budgets)
     metering = Metrics()
     services = Services(
         settings,
@@ -98,6 +106,9 @@ def create_app(
         metering,
     )
 
+        budgets,
+        callback_store,
+        Secrets.of(budgets),
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with told_of_signals(services.drain):
@@ -136,7 +147,7 @@ def create_app(
     )
     app.state.services = services
     problems.install(app)
-    for resource in (datasets, fits, models, checks, formulas, health):
+    for resource in (datasets, fits, callbacks, models, checks, comparisons, formulas, health):
         app.include_router(resource.router, dependencies=[Depends(accepts_json)])
     # These say for themselves which formats they have.
     for resource in (estimates, effects, predictions, draws, batches, events, metrics):

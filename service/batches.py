@@ -1,7 +1,6 @@
 """The resource `batches`: many fits submitted at once, looked at, listed, cancelled, deleted."""
 
 import base64
-import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -18,11 +17,13 @@ from service.answers.batches import Batch, BatchList
 from service.batch_results import Results
 from service.bodies import ListBody, work_on
 from service.caching import fresh
+from service.callbacks import call_back_about_batch, checker
 from service.columnar import write_batches
 from service.datasets import opener
 from service.deps import Here, Services, Tenant
 from service.documentation import answers, header_parameters, list_request
 from service.idempotency import once
+from service.lookup import find_batch
 from service.media_types import CSV, JSON, NDJSON
 from service.members import Candidate, read_members
 from service.negotiation import accepted_media_type
@@ -32,10 +33,10 @@ from service.submission import Submission, prepare, submit_many
 from service.views import timestamp
 from store.base import QueueFull, StoreFull
 from store.batches import BatchRecord, Member
+from store.callbacks import TooManyCallbacks
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
-_BATCH_ID = re.compile(r"bat_[a-z2-7]{26}")
 _PROBLEMS = ("batch-not-found", "store-unavailable")
 # Members that are stored together: their payloads are in memory at once.
 _AT_ONCE = 100
@@ -64,10 +65,13 @@ async def submit_batch(request: Request, here: Here, tenant: Tenant, body: ListB
     accepted_media_type(request, JSON)
 
     def accept() -> BatchRecord:
-        candidates = read_members(body, here.settings.limits, opener(here, tenant))
-        members = tuple(_submit_all(request, here, tenant, candidates))
+        asked = read_members(body, here.settings.limits, opener(here, tenant), checker(here, tenant))
+        members = tuple(_submit_all(request, here, tenant, asked.candidates))
         name = base64.b32encode(secrets.token_bytes(17)).decode().lower()[:26]
-        return here.batches.create(f"bat_{name}", tenant, members)
+        record = here.batches.create(f"bat_{name}", tenant, members)
+        fit_ids = [member.fit_id for member in members if member.fit_id is not None]
+        call_back_about_batch(here, tenant, record.id, asked.callback_url, fit_ids)
+        return record
 
     async def answer() -> Response:
         record = await work_on(here, body.data, accept)
@@ -113,7 +117,7 @@ def list_batches(
 def get_batch(request: Request, here: Here, tenant: Tenant, batch_id: str) -> Response:
     """Count a batch's members by status, and say which were refused."""
     accepted_media_type(request, JSON)
-    return fresh(_view(_find(here, tenant, batch_id)))
+    return fresh(_view(find_batch(here, tenant, batch_id)))
 
 
 @router.delete(
@@ -136,7 +140,7 @@ def delete_batch(
 ) -> Response:
     """Delete a batch that has ended; its fits stay, unless those that it made are to be deleted as well."""
     accepted_media_type(request, JSON)
-    record = _find(here, tenant, batch_id)
+    record = find_batch(here, tenant, batch_id)
     if record.ended < record.size:
         raise Refusal("batch-not-ended")
     if fits == "1":
@@ -176,7 +180,7 @@ async def list_results(
     media_type = accepted_media_type(request, NDJSON, CSV)
     if follow == "1" and media_type != NDJSON:
         raise Refusal("invalid-parameter", "Only NDJSON can be followed.")
-    results = await run_sync(lambda: Results(request, here, _find(here, tenant, batch_id)))
+    results = await run_sync(lambda: Results(request, here, find_batch(here, tenant, batch_id)))
     headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}
     if media_type == NDJSON:
         lines = results.lines(after, follow == "1")
@@ -195,10 +199,10 @@ async def list_results(
 def cancel_batch(request: Request, here: Here, tenant: Tenant, batch_id: str) -> Response:
     """Cancel all members that have not ended, but for fits that were submitted before the batch was."""
     accepted_media_type(request, JSON)
-    record = _find(here, tenant, batch_id)
+    record = find_batch(here, tenant, batch_id)
     over = {ended.fit_id for ended in here.batches.ended(record.id)}
     here.store.cancel_many([fit_id for fit_id in _own_fits(here, record) if fit_id not in over], tenant)
-    view = _view(_find(here, tenant, batch_id))
+    view = _view(find_batch(here, tenant, batch_id))
     return fresh(view, 200 if view["status"] == "ended" else 202)
 
 
@@ -235,7 +239,9 @@ def _submit(
         yield Member(candidate.custom_id, None, problem=_bounded(problem))
 
 
-def _no_room(error: StoreFull | QueueFull) -> Issue:
+def _no_room(error: StoreFull | QueueFull | TooManyCallbacks) -> Issue:
+    if isinstance(error, TooManyCallbacks):
+        return Issue("too-many-callbacks", "Too many callbacks wait for this fit already.", "/callback")
     if isinstance(error, QueueFull):
         code = "tenant-queue-full" if error.scope == "tenant" else "queue-full"
         return Issue(code, "Too many fits are waiting.")
@@ -256,13 +262,6 @@ def _own_fits(here: Services, record: BatchRecord) -> list[str]:
     return [member.fit_id for member in members if member.own and member.fit_id is not None]
 
 
-def _find(here: Services, tenant: str, batch_id: str) -> BatchRecord:
-    record = here.batches.get(batch_id, tenant) if _BATCH_ID.fullmatch(batch_id) else None
-    if record is None:
-        raise Refusal("batch-not-found")
-    return record
-
-
 def _view(record: BatchRecord) -> dict[str, Any]:
     address = f"/v1/batches/{record.id}"
     return {
@@ -274,5 +273,10 @@ def _view(record: BatchRecord) -> dict[str, Any]:
         "rejected": [asdict(refused) for refused in record.refused],
         "created_at": timestamp(record.created_at),
         "expires_at": timestamp(record.expires_at),
-        "links": {"self": address, "results": f"{address}/results", "cancel": f"{address}/cancel"},
+        "links": {
+            "self": address,
+            "results": f"{address}/results",
+            "cancel": f"{address}/cancel",
+            "callbacks": f"{address}/callbacks",
+        },
     }

@@ -23,8 +23,8 @@ from service.settings import ServiceSettings
 from service.watching import Watch
 from store.base import Store
 from store.batches import Batches
-from store.datasets import Datasets
 from store.callbacks import Callbacks
+from store.datasets import Datasets
 from store.rates import Rates
 from store.replies import Replies
 from store.settings import StoreSettings

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from service.answers.fits import Fit, FitList
 from service.bodies import JsonBody, work_on
-from service.callbacks import call_back_about_fit, checker
 from service.caching import fresh, lasting, to_json
+from service.callbacks import checker
 from service.datasets import opener
 from service.deps import Here, Services, Tenant, deep_object
 from service.documentation import answers, header_parameters, json_request
@@ -68,10 +68,8 @@ async def submit_fit(request: Request, here: Here, tenant: Tenant, body: JsonBod
     """
 
     def accept() -> tuple[FitRecord, bool]:
-        asked, plan = read_fit(body, here.settings.limits, opener(here, tenant), checker(here, tenant))
-        record, created = submit(here, tenant, asked, plan)
-        call_back_about_fit(here, tenant, record.id, asked.callback)
-        return record, created
+        checks = opener(here, tenant), checker(here, tenant)
+        return submit(here, tenant, *read_fit(body, here.settings.limits, *checks))
 
     async def answer() -> Response:
         record, created = await work_on(here, body, accept)

@@ -12,11 +12,13 @@ from model.spec import FitPlan
 from service.deps import Services
 from service.problems import Refusal
 from store.base import StoreUnavailable
+from store.batches import BatchRecord
 from store.codec import unpack
 from store.records import FitRecord, FitStatus
 
 log = structlog.get_logger()
 _FIT_ID = re.compile(r"fit_[a-z2-7]{26}")
+_BATCH_ID = re.compile(r"bat_[a-z2-7]{26}")
 
 
 def find(here: Services, tenant: str, fit_id: str) -> FitRecord:
@@ -36,6 +38,14 @@ def find(here: Services, tenant: str, fit_id: str) -> FitRecord:
         if here.posteriors.record(fit_id, tenant) is not None:
             here.posteriors.forget(fit_id)
         raise Refusal("fit-gone" if here.store.gone(fit_id, tenant) else "fit-not-found")
+    return record
+
+
+def find_batch(here: Services, tenant: str, batch_id: str) -> BatchRecord:
+    """Give the tenant's batch."""
+    record = here.batches.get(batch_id, tenant) if _BATCH_ID.fullmatch(batch_id) else None
+    if record is None:
+        raise Refusal("batch-not-found")
     return record
 
 

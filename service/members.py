@@ -16,7 +16,15 @@ from service.bodies import Body
 from service.caps import too_many
 from service.media_types import NDJSON
 from service.places import moving
-from service.reading import OpenDataset, check_fit, plan_of, read_json, read_shape, read_template
+from service.reading import (
+    CheckCallback,
+    OpenDataset,
+    check_fit,
+    plan_of,
+    read_json,
+    read_shape,
+    read_template,
+)
 from service.requests.batches import BatchRequest
 from service.requests.fits import FitRequest
 from service.settings import Limits
@@ -33,21 +41,42 @@ class Candidate:
     issues: tuple[Issue, ...] = ()
 
 
-def read_members(body: Body, limits: Limits, open_dataset: OpenDataset) -> Iterator[Candidate]:
-    """Give the members one after the other, so that only one is in memory.
+@dataclass(frozen=True, slots=True)
+class Members:
+    """A batch as it was asked for: where its end is told, and its members, of which one at a time is in memory."""
 
-    Raises InvalidModel for what is wrong with the batch as a whole, before the first.
-    """
+    callback_url: str | None
+    candidates: Iterator[Candidate]
+
+
+def read_members(
+    body: Body, limits: Limits, open_dataset: OpenDataset, check_callback: CheckCallback
+) -> Members:
+    """Read a batch; raises InvalidModel for what is wrong with it as a whole, before the first member."""
     if body.media_type == NDJSON:
         lines = [line for line in body.data.splitlines() if line.strip()]
         _check_count(len(lines), limits, None)
-        return _listed(lines, limits, open_dataset)
+        return Members(None, _listed(lines, limits, open_dataset, check_callback))
     request = read_shape(BatchRequest, read_json(body.data))
+    url = None if request.callback is None else request.callback.url
+    issues = [] if url is None else check_callback(url)
+    try:
+        candidates = _asked_for(request, limits, open_dataset, check_callback)
+    except InvalidModel as error:
+        raise InvalidModel([*issues, *error.issues]) from None
+    if issues:
+        raise InvalidModel(issues)
+    return Members(url, candidates)
+
+
+def _asked_for(
+    request: BatchRequest, limits: Limits, open_dataset: OpenDataset, check_callback: CheckCallback
+) -> Iterator[Candidate]:
     if request.fits is not None:
         _check_count(len(request.fits), limits, "/fits")
-        return _listed(request.fits, limits, open_dataset)
+        return _listed(request.fits, limits, open_dataset, check_callback)
     with moving(lambda pointer: "/template" + pointer, everything=True):
-        template, table = read_template(request.template, limits, open_dataset)
+        template, table = read_template(request.template, limits, open_dataset, check_callback)
     assert request.split_by is not None
     values, index = _split(table, request.split_by)
     _check_count(len(values), limits, "/split_by")
@@ -62,7 +91,10 @@ def _check_count(count: int, limits: Limits, pointer: str | None) -> None:
 
 
 def _listed(
-    documents: Sequence[bytes | object], limits: Limits, open_dataset: OpenDataset
+    documents: Sequence[bytes | object],
+    limits: Limits,
+    open_dataset: OpenDataset,
+    check_callback: CheckCallback,
 ) -> Iterator[Candidate]:
     seen: set[str] = set()
     for number, document in enumerate(documents):
@@ -70,7 +102,7 @@ def _listed(
         try:
             read = read_json(document) if isinstance(document, bytes) else document
             custom_id, rest = _named(read, custom_id, seen)
-            yield Candidate(custom_id, check_fit(rest, limits, open_dataset))
+            yield Candidate(custom_id, check_fit(rest, limits, open_dataset, check_callback))
         except InvalidModel as error:
             yield Candidate(custom_id, None, error.issues)
 

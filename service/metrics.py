@@ -14,6 +14,7 @@ from service.deps import Administrator, Here, Services
 from service.documentation import answers
 from service.posteriors import Posteriors
 from store.base import Store, StoreUnavailable
+from store.callbacks import Callbacks
 
 router = APIRouter(tags=["service"])
 
@@ -46,7 +47,7 @@ class _Scrape:
         yield from self._here.metrics.registry.collect()
         yield from _of_posteriors(self._here.posteriors)
         try:
-            found, up = [*_of_store(self._here.store)], 1
+            found, up = [*_of_store(self._here.store), *_of_callbacks(self._here.callbacks)], 1
         except StoreUnavailable:
             found, up = [], 0
         yield GaugeMetricFamily("ranef_store_up", "Whether the store answers.", value=up)
@@ -73,6 +74,22 @@ def _of_store(store: Store) -> Iterator[Metric]:
         fits.add_metric(ended, count)
     yield from (depth, age, fits)
     yield from _of_workers(store)
+
+
+def _of_callbacks(callbacks: Callbacks) -> Iterator[Metric]:
+    backlog = callbacks.backlog()
+    yield GaugeMetricFamily(
+        "ranef_callback_queue_depth", "Callbacks that are to be sent or sent again.", value=backlog.depth
+    )
+    yield GaugeMetricFamily(
+        "ranef_callback_queue_age_seconds", "For how long the first of them has been due.", value=backlog.age
+    )
+    attempts = CounterMetricFamily(
+        "ranef_callback_attempts", "Attempts to send a callback, by how they ended.", labels=("outcome",)
+    )
+    for outcome, count in callbacks.outcomes().items():
+        attempts.add_metric((outcome,), count)
+    yield attempts
 
 
 def _of_workers(store: Store) -> Iterator[Metric]:

@@ -100,6 +100,24 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "limit-exceeded": ProblemType(
         422, "Limit exceeded", "The request asks for more than this service does at once; see /v1/limits."
     ),
+    "invalid-callback": ProblemType(
+        422,
+        "Invalid callback",
+        "A callback cannot be sent to this address.",
+        "It begins with https:// and names a host of the public internet.",
+    ),
+    "no-callback-secret": ProblemType(
+        422,
+        "No secret for callbacks",
+        "There is no secret that your callbacks could be signed with.",
+        "Who runs this service makes one with `python -m service.keys secret` and gives it to you.",
+    ),
+    "too-many-callbacks": ProblemType(
+        409,
+        "Too many callbacks",
+        "As many callbacks wait for this fit as may; the fit itself is accepted.",
+        "Use one that is registered already: `GET /v1/fits/{id}/callbacks` lists them.",
+    ),
     # The model, its data, and questions about it.
     "invalid-model": ProblemType(
         422, "Invalid model", "The model cannot be fitted to these data as it stands."

@@ -18,6 +18,7 @@ from starlette.routing import Match
 from model.errors import InvalidModel, Issue, RanefError
 from service.problem_types import PROBLEM_TYPES
 from store.base import InvalidCursor, QueueFull, StoreFull, StoreUnavailable
+from store.callbacks import TooManyCallbacks
 
 MEDIA_TYPE = "application/problem+json"
 LISTED_ERRORS = 20
@@ -156,6 +157,10 @@ async def _queue_full(request: Request, error: Exception) -> Response:
     return respond(request, code, headers={"Retry-After": "5"})
 
 
+async def _callbacks(request: Request, error: Exception) -> Response:
+    return respond(request, "too-many-callbacks")
+
+
 async def _cursor(request: Request, error: Exception) -> Response:
     return respond(request, "invalid-cursor")
 
@@ -169,4 +174,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StoreUnavailable, _unavailable)
     app.add_exception_handler(StoreFull, _full)
     app.add_exception_handler(QueueFull, _queue_full)
+    app.add_exception_handler(TooManyCallbacks, _callbacks)
     app.add_exception_handler(InvalidCursor, _cursor)

@@ -28,6 +28,8 @@ Value = TypeVar("Value")
 OpenDataset = Callable[[str], Table]
 """Give a data set by its id; raises InvalidModel if there is none."""
 
+CheckCallback = Callable[[str], list[Issue]]
+"""Say what is wrong with the address of a callback, as the field `callback` of a request."""
 _CODES = {"missing": "missing-field", "extra_forbidden": "unknown-field"}
 _SHAPES_THE_MODEL = frozenset(
     {"formula", "family", "link", "data", "dataset", "missing", "aliased", "levels", "center"}
@@ -35,17 +37,22 @@ _SHAPES_THE_MODEL = frozenset(
 """Fields without which a complaint about the model could be a consequence of their own fault."""
 
 
-def read_fit(body: bytes, limits: Limits, open_dataset: OpenDataset) -> tuple[FitRequest, FitPlan]:
+def read_fit(
+    body: bytes, limits: Limits, open_dataset: OpenDataset, check_callback: CheckCallback
+) -> tuple[FitRequest, FitPlan]:
     """Read the request for a fit and do every check that needs no sampling; raises InvalidModel."""
-    return check_fit(read_json(body), limits, open_dataset)
+    return check_fit(read_json(body), limits, open_dataset, check_callback)
 
 
-def check_fit(document: object, limits: Limits, open_dataset: OpenDataset) -> tuple[FitRequest, FitPlan]:
+def check_fit(
+    document: object, limits: Limits, open_dataset: OpenDataset, check_callback: CheckCallback
+) -> tuple[FitRequest, FitPlan]:
     """Check a request for a fit that was read from JSON; raises InvalidModel."""
     request, plan, issues = _check_model(document, FitRequest, limits, open_dataset)
     if isinstance(request, FitRequest):
         issues += _metadata_issues(request.metadata, limits)
     if issues or plan is None or not isinstance(request, FitRequest):
+        issues += check_callback(request.callback.url) if request.callback is not None else []
         raise InvalidModel(issues)
     return request, plan
 
@@ -58,7 +65,9 @@ def read_shape(schema: type[Request], document: object) -> Request:
     return request
 
 
-def read_template(document: object, limits: Limits, open_dataset: OpenDataset) -> tuple[FitRequest, Table]:
+def read_template(
+    document: object, limits: Limits, open_dataset: OpenDataset, check_callback: CheckCallback
+) -> tuple[FitRequest, Table]:
     """Check all of a request for a fit that does not depend on which of its rows are used; raises InvalidModel."""
     request, wrong, issues = _validate(FitRequest, document)
     table = None
@@ -66,7 +75,8 @@ def read_template(document: object, limits: Limits, open_dataset: OpenDataset) -
         asked = request
         issues += [*_source_issues(asked, wrong), *_metadata_issues(asked.metadata, limits)]
         table = _try(issues, lambda: _rows_of(asked, limits, open_dataset))
-        rest = wrong | {"data", "dataset", "metadata", "cache"}
+        issues += check_callback(asked.callback.url) if asked.callback is not None else []
+        rest = wrong | {"data", "dataset", "metadata", "cache", "callback"}
         _, _, others = _check_model(
             {"formula": "", **_without(document, rest)}, ModelRequest, limits, open_dataset
         )
@@ -140,7 +150,7 @@ def _check_model(
     if request is None:
         # Without a required field the others can still be judged.
         request, _, _ = _validate(
-            ModelRequest, {"formula": "", **_without(document, wrong | {"metadata", "cache"})}
+            ModelRequest, {"formula": "", **_without(document, wrong | {"metadata", "cache", "callback"})}
         )
     if request is None:
         return None, None, issues

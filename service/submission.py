@@ -13,8 +13,10 @@ import structlog
 
 from model.spec import FitPlan
 from service.deps import Services
+from service.requests.callbacks import FitCallback
 from service.requests.fits import FitRequest
 from store.base import Creation, StoreUnavailable
+from store.callbacks import TooManyCallbacks
 from store.codec import pack
 from store.records import FitRecord
 
@@ -29,10 +31,11 @@ def fit_id(tenant: str, key: str, nonce: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A fit that is ready to be stored."""
+    """A fit that is ready to be stored, and whoever is to be told of its end."""
 
     record: FitRecord
     payload: bytes
+    callback: FitCallback | None = None
 
 
 def prepare(
@@ -56,13 +59,13 @@ def prepare(
         warnings=tuple(asdict(notice) for notice in plan.warnings),
         metadata=request.metadata,
     )
-    return Submission(record, pack(*plan.to_parts()))
+    return Submission(record, pack(*plan.to_parts()), request.callback)
 
 
 def submit(here: Services, tenant: str, request: FitRequest, plan: FitPlan) -> tuple[FitRecord, bool]:
     """Store a fit and queue it, unless it is there; gives its record, and whether it is new.
 
-    Raises StoreUnavailable, StoreFull and QueueFull.
+    Raises StoreUnavailable, StoreFull, QueueFull and TooManyCallbacks.
     """
     (creation,) = submit_many(here, [prepare(here, tenant, request, plan)])
     if isinstance(creation, tuple):
@@ -70,10 +73,10 @@ def submit(here: Services, tenant: str, request: FitRequest, plan: FitPlan) -> t
     raise creation
 
 
-def submit_many(here: Services, submissions: Sequence[Submission]) -> tuple[Creation, ...]:
-    """Store many fits and queue those that are new; what stands in the way of one stops no other.
+def submit_many(here: Services, submissions: Sequence[Submission]) -> tuple[Creation | TooManyCallbacks, ...]:
+    """Store many fits, queue those that are new, and register their callbacks; one that cannot stops no other.
 
-    Raises StoreUnavailable.
+    Raises StoreUnavailable, and StoreFull if there is no room for a callback.
     """
     creations = here.store.create_many(
         [(submission.record, submission.payload) for submission in submissions]
@@ -85,4 +88,18 @@ def submit_many(here: Services, submissions: Sequence[Submission]) -> tuple[Crea
     except StoreUnavailable:
         # The fits are accepted already: the reconciler finds records that have no message.
         log.warning("could not enqueue", fit_ids=[record.id for record in created])
-    return creations
+    pairs = zip(creations, submissions, strict=True)
+    return tuple(_with_callback(here, creation, submission.callback) for creation, submission in pairs)
+
+
+def _with_callback(
+    here: Services, creation: Creation, asked: FitCallback | None
+) -> Creation | TooManyCallbacks:
+    if asked is None or not isinstance(creation, tuple):
+        return creation
+    fit = creation[0]
+    try:
+        here.callbacks.register(fit.id, fit.tenant, asked.url, asked.events, [fit.id])
+    except TooManyCallbacks as error:
+        return error
+    return creation

@@ -21,7 +21,7 @@ def timestamp(seconds: float | None) -> str | None:
 def fit_view(record: FitRecord, problem_base: str) -> dict[str, Any]:
     """Describe a fit."""
     address = f"/v1/fits/{record.id}"
-    links = {"self": address, "events": f"{address}/events"}
+    links = {"self": address, "events": f"{address}/events", "callbacks": f"{address}/callbacks"}
     if not record.status.terminal:
         links["cancel"] = f"{address}/cancel"
     elif record.failure is None:

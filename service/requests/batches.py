@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from service.requests.callbacks import BatchCallback
 from service.requests.common import COLUMNS_EXAMPLE, Strict, either
 from service.requests.fits import FitRequest
 
@@ -49,6 +50,7 @@ class BatchRequest(Strict):
     ] = None
     split_by: str | None = None
     """A column of the template's data."""
+    callback: BatchCallback | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJso
 from pydantic_core import PydanticCustomError
 
 from model.spec import MAX_CHAINS, MAX_DRAWS, MAX_TREE_DEPTH
+from service.requests.callbacks import FitCallback
 from service.requests.common import COLUMNS_EXAMPLE, Data, Strict, either
 
 FORMULA_EXAMPLE = "student_reading_score ~ student_age_s + (1 + student_age_s | teacher_id)"
@@ -132,3 +133,4 @@ class FitRequest(ModelRequest):
     """Words of your own, given back with the fit; they are no part of its identity."""
     cache: bool = True
     """False: fit anew even if an identical request was fitted before."""
+    callback: FitCallback | None = None

@@ -13,6 +13,7 @@ from model.summary import summarize
 from service.app import create_app
 from service.settings import Limits, ServiceSettings
 from store.batches import MemoryBatches
+from store.callbacks import MemoryCallbacks
 from store.codec import pack, unpack
 from store.datasets import MemoryDatasets
 from store.memory import MemoryStore
@@ -39,7 +40,14 @@ def settings() -> ServiceSettings:
 
 
 @pytest.fixture
-def app(settings: ServiceSettings, store: MemoryStore, queued: list[tuple[str, str]]) -> FastAPI:
+def budgets() -> StoreSettings:
+    return StoreSettings()
+
+
+@pytest.fixture
+def app(
+    settings: ServiceSettings, store: MemoryStore, queued: list[tuple[str, str]], budgets: StoreSettings
+) -> FastAPI:
     return create_app(
         settings,
         store,
@@ -49,6 +57,8 @@ def app(settings: ServiceSettings, store: MemoryStore, queued: list[tuple[str, s
         batch_store=MemoryBatches(store),
         rates=MemoryRates(),
     )
+        budgets=budgets,
+        callback_store=MemoryCallbacks(store, budgets),
 
 
 @pytest.fixture
