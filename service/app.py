@@ -40,19 +40,19 @@ from service.settings import ServiceSettings
 from service.watching import Watch
 from store.base import Store
 from store.batches import Batches
+from store.callbacks import Callbacks
 from store.datasets import Datasets
 from store.jobs import Jobs
-from store.callbacks import Callbacks
 from store.rates import Rates, RedisRates
 from store.redis import RedisStore
 from store.redis_batches import RedisBatches
+from store.redis_callbacks import RedisCallbacks
 from store.redis_datasets import RedisDatasets
 from store.replies import RedisReplies, Replies
-from store.redis_callbacks import RedisCallbacks
 from store.settings import StoreSettings
+from store.signing import Secrets
 
 _EXPOSED = [
-from store.signing import Secrets
     "ETag",
     "Idempotency-Replayed",
     "Link",
@@ -75,10 +75,10 @@ def create_app(
     batch_store: Batches | None = None,
     keys: KeyRing | None = None,
     rates: Rates | None = None,
-) -> FastAPI:
-    """Make the application; what is not given comes from the environment."""
     budgets: StoreSettings | None = None,
     callback_store: Callbacks | None = None,
+) -> FastAPI:
+    """Make the application; what is not given comes from the environment."""
     settings = settings or ServiceSettings()
     budgets = budgets or StoreSettings()
     store = store or RedisStore(budgets)
@@ -104,11 +104,11 @@ def create_app(
         keys,
         rates,
         metering,
-    )
-
         budgets,
         callback_store,
         Secrets.of(budgets),
+    )
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with told_of_signals(services.drain):
@@ -147,7 +147,7 @@ def create_app(
     )
     app.state.services = services
     problems.install(app)
-    for resource in (datasets, fits, callbacks, models, checks, comparisons, formulas, health):
+    for resource in (datasets, fits, callbacks, models, checks, formulas, health):
         app.include_router(resource.router, dependencies=[Depends(accepts_json)])
     # These say for themselves which formats they have.
     for resource in (estimates, effects, predictions, draws, batches, events, metrics):

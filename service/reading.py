@@ -51,8 +51,8 @@ def check_fit(
     request, plan, issues = _check_model(document, FitRequest, limits, open_dataset)
     if isinstance(request, FitRequest):
         issues += _metadata_issues(request.metadata, limits)
-    if issues or plan is None or not isinstance(request, FitRequest):
         issues += check_callback(request.callback.url) if request.callback is not None else []
+    if issues or plan is None or not isinstance(request, FitRequest):
         raise InvalidModel(issues)
     return request, plan
 
@@ -74,8 +74,8 @@ def read_template(
     if request is not None:
         asked = request
         issues += [*_source_issues(asked, wrong), *_metadata_issues(asked.metadata, limits)]
-        table = _try(issues, lambda: _rows_of(asked, limits, open_dataset))
         issues += check_callback(asked.callback.url) if asked.callback is not None else []
+        table = _try(issues, lambda: _rows_of(asked, limits, open_dataset))
         rest = wrong | {"data", "dataset", "metadata", "cache", "callback"}
         _, _, others = _check_model(
             {"formula": "", **_without(document, rest)}, ModelRequest, limits, open_dataset

@@ -81,8 +81,7 @@ class RedisCallbacks:
         names = [self._keys.callback(taken.id), self._keys.outbox, self._keys.callback_outcomes]
         ttls = [self._settings.callback_ttl, self._settings.outcomes_ttl]
         again = "" if retry_in is None else retry_in
-        # An attempt that ended has a status or an error.
-        args = cast(list[Any], [taken.attempts, state.value, OUTCOMES[state], again, *ttls, *fields])
+        args: list[Any] = [taken.attempts, state.value, OUTCOMES[state], again, *ttls, *fields]
         with translated():
             return bool(self._settle(keys=names, args=args))
 
@@ -104,7 +103,7 @@ class RedisCallbacks:
 
 
 def _callback(fields: Mapping[bytes, bytes]) -> Callback:
-    event, status, error = (fields.get(name) for name in (b"event", b"status", b"error"))
+    texts = {name: fields[name].decode() for name in (b"event", b"status", b"error") if name in fields}
     return Callback(
         id=fields[b"id"].decode(),
         tenant=fields[b"tenant"].decode(),
@@ -112,14 +111,14 @@ def _callback(fields: Mapping[bytes, bytes]) -> Callback:
         url=fields[b"url"].decode(),
         events=tuple(orjson.loads(fields[b"events"])),
         state=CallbackState(fields[b"state"].decode()),
-        event=event and event.decode(),
+        event=texts.get(b"event"),
         created_at=float(fields[b"created_at"]),
         happened_at=_time(fields, b"happened_at"),
         attempts=int(fields[b"attempts"]),
         attempted_at=_time(fields, b"attempted_at"),
         due_at=_time(fields, b"due_at"),
-        status=None if status is None else int(status),
-        error=error and error.decode(),
+        status=int(texts[b"status"]) if b"status" in texts else None,
+        error=texts.get(b"error"),
     )
 
 

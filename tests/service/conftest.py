@@ -20,6 +20,7 @@ from store.memory import MemoryStore
 from store.rates import MemoryRates
 from store.records import Result
 from store.replies import MemoryReplies
+from store.settings import StoreSettings
 from tests.service.samples import REQUEST, make_posterior
 
 
@@ -56,9 +57,9 @@ def app(
         dataset_store=MemoryDatasets(),
         batch_store=MemoryBatches(store),
         rates=MemoryRates(),
-    )
         budgets=budgets,
         callback_store=MemoryCallbacks(store, budgets),
+    )
 
 
 @pytest.fixture
