@@ -49,14 +49,17 @@ def _smoothed(log_likelihood: Float, efficiency: float) -> tuple[Float, float]:
     # Imported late, as in `diagnostics`.
     from arviz_stats.base.array import array_stats as az
 
-    if len(log_likelihood) >= _FEWEST_SMOOTHED:
-        try:
-            log_weights, k = az.psislw(log_likelihood, r_eff=efficiency)
-            return log_weights, float(k) if np.isfinite(k) else np.inf
-        except ValueError:
-            # The largest weights are all the same: there is no tail to smooth.
-            return -log_likelihood - _log_sum(-log_likelihood), 0.0
-    return -log_likelihood - _log_sum(-log_likelihood), np.inf
+    raw = -log_likelihood - _log_sum(-log_likelihood)
+    if len(raw) < _FEWEST_SMOOTHED:
+        return raw, np.inf
+    try:
+        # Weights that differ by more than doubles can are not smoothed: nothing is finite then.
+        with np.errstate(all="ignore"):
+            smoothed, k = az.psislw(log_likelihood, r_eff=efficiency)
+    except ValueError:
+        # The largest weights are all the same: there is no tail to smooth.
+        return raw, 0.0
+    return (smoothed, float(k)) if np.isfinite(k) and np.isfinite(smoothed).all() else (raw, np.inf)
 
 
 def _log_sum(values: Float) -> float:

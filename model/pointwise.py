@@ -15,6 +15,8 @@ from model.posterior import Posterior
 from model.training import training_rows
 
 _HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
+_FARTHEST = 1e150
+"""Sds between a response and its mean: the square of more has no double."""
 
 
 def pointwise(
@@ -45,11 +47,11 @@ def _unweighted(family: Family, design: Design, eta: Float, parameters: Mapping[
     match family.name:
         case "gaussian":
             sigma = parameters["sigma"] if "sigma" in parameters else _column(design.standard_error)
-            z = (y - family.inverse_link(eta)) / sigma
+            z = np.clip((y - family.inverse_link(eta)) / sigma, -_FARTHEST, _FARTHEST)
             return np.asarray(-0.5 * z**2 - np.log(sigma) - _HALF_LOG_2PI)
         case "student":
             sigma, nu = parameters["sigma"], parameters["nu"]
-            z = (y - family.inverse_link(eta)) / sigma
+            z = np.clip((y - family.inverse_link(eta)) / sigma, -_FARTHEST, _FARTHEST)
             normalizer = special.gammaln((nu + 1) / 2) - special.gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
             return np.asarray(normalizer - np.log(sigma) - 0.5 * (nu + 1) * np.log1p(z**2 / nu))
         case "bernoulli":

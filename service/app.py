@@ -13,6 +13,7 @@ from service import (
     batches,
     callbacks,
     checks,
+    comparisons,
     datasets,
     draws,
     effects,

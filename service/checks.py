@@ -93,7 +93,7 @@ async def get_checks(
             design = plan.design()
             document: dict[str, Any] = {"fit_id": fit_id, "loo": None, "predictive": None, "warnings": []}
             if "loo" in parts:
-                found = here.loos.get(record, posterior, design)
+                found = here.loos.get(record, lambda: (posterior, design))
                 most = _USUAL_LEVELS if levels is None else levels
                 document["loo"] = loo_view(found, plan.encoding, design, most, pointwise is not False)
                 document["warnings"] = [asdict(notice) for notice in found.notices]

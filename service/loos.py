@@ -4,6 +4,7 @@ They take seconds where a fit has many rows, and a comparison asks again for wha
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from threading import Lock
 
 from model.design import Design
@@ -24,15 +25,15 @@ class Loos:
         self._lock = Lock()
         self._computing: dict[_Key, Lock] = {}
 
-    def get(self, record: FitRecord, posterior: Posterior, design: Design) -> Loo:
-        """Give the estimates of a fit with the design of its data; many requests for one fit compute them once."""
+    def get(self, record: FitRecord, load: Callable[[], tuple[Posterior, Design]]) -> Loo:
+        """Give the estimates of a fit; many requests for one fit load it, with the design of its data, once."""
         # The same id with another end is a fit that was deleted and made anew.
         key = (record.id, record.finished_at)
         with self._lock:
             computing = self._computing.setdefault(key, Lock())
         with computing:
             try:
-                return self._find(key) or self._keep(key, loo(posterior, design, self._most_rows))
+                return self._find(key) or self._keep(key, loo(*load(), self._most_rows))
             finally:
                 with self._lock:
                     self._computing.pop(key, None)

@@ -16,6 +16,7 @@ from service.links import link
 from service.problem_types import PROBLEM_TYPES
 from service.requests.batches import BatchMember, BatchRequest
 from service.requests.common import Data
+from service.requests.comparisons import ComparisonRequest
 from service.requests.fits import FitRequest, ModelRequest
 from service.requests.predictions import PredictionRequest
 
@@ -39,7 +40,7 @@ _PATH_PARAMETERS = {
     "factor": "The name of a grouping factor, as in the formula.",
     "fit_id": "The `id` of a fit.",
 }
-_READ_BY_US = (BatchMember, BatchRequest, Data, FitRequest, ModelRequest, PredictionRequest, Problem)
+_READ_BY_US = (BatchMember, BatchRequest, ComparisonRequest, Data, FitRequest, ModelRequest, PredictionRequest, Problem)
 
 
 def describe(app: FastAPI) -> None:

@@ -178,6 +178,18 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "The request names a data set that is not there (any more).",
         "Upload it again: the same content gets the same id.",
     ),
+    "unknown-fit": ProblemType(
+        422,
+        "Unknown fit",
+        "The request names a fit that is not there (any more).",
+        "A fit that has expired is made anew by sending its request again.",
+    ),
+    "different-data": ProblemType(
+        422,
+        "Different data",
+        "The fits that are to be compared are not of the same rows, responses and weights.",
+        "Leave out rows with missing values before fitting, and compare models of the same response.",
+    ),
     # The model.
     "too-few-levels": ProblemType(422, "Too few levels", "A grouping factor needs at least two levels."),
     "constant-predictor": ProblemType(

@@ -18,6 +18,7 @@ from model.table import Table, escape_pointer
 from service.caps import refuse_too_large, too_many
 from service.places import Move, in_dataset, in_whole_body, moving
 from service.requests.common import Data
+from service.requests.comparisons import ComparisonRequest
 from service.requests.fits import FitRequest, ModelRequest, Sampler
 from service.requests.predictions import PredictionRequest
 from service.settings import Limits
@@ -109,6 +110,12 @@ def read_data(body: bytes, limits: Limits) -> Table:
         raise InvalidModel(issues)
     with moving(in_whole_body):
         return _read_table(data, limits)
+
+
+def read_comparison(body: bytes) -> tuple[list[str], list[Issue]]:
+    """Give the ids of the fits to be compared, and what is wrong with the request; there are none without a list."""
+    request, _, issues = _validate(ComparisonRequest, read_json(body))
+    return ([] if request is None else request.fits), issues
 
 
 def read_prediction(

@@ -8,7 +8,7 @@ from service.answers.common import Answer, Notice
 class LooEstimate(Answer):
     """A sum over all rows."""
 
-    estimate: float
+    estimate: float | None
     se: float | None
     """Standard error, the rows taken for a sample; null where there is one row."""
     subsampling_se: float | None
@@ -20,8 +20,8 @@ class LooRows(Answer):
 
     row: list[int]
     """Numbers of the rows in the data as they were sent, from 0."""
-    elpd_loo: list[float]
-    p_loo: list[float]
+    elpd_loo: list[float | None]
+    p_loo: list[float | None]
     pareto_k: list[float | None]
     """k-hat; null where the weights are too wild for any Pareto distribution, which is worse than any number."""
 
@@ -35,8 +35,8 @@ class LevelInfluence(Answer):
     rows: int
     unreliable: int
     """How many of its rows have a k-hat above the limit."""
-    elpd_loo: float
-    p_loo: float
+    elpd_loo: float | None
+    p_loo: float | None
     """The effective number of parameters that its rows use."""
     pareto_k: float | None
     """The largest of its rows."""
