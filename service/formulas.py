@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from model.equations.notations import equations
 from model.outline import outline
 from model.spec import FitPlan
 from service.answers.formulas import FormulaCheck
@@ -13,6 +14,7 @@ from service.caching import fresh
 from service.datasets import opener
 from service.deps import Here, Reader
 from service.documentation import answers, json_request
+from service.models import described
 from service.reading import read_check
 from service.requests.fits import ModelRequest
 from service.sizes import result_bytes
@@ -69,5 +71,6 @@ def _describe(plan: FitPlan) -> dict[str, Any]:
         "method": plan.method,
         "method_reason": plan.method_reason,
         "estimate": {"seconds": plan.cost, "bytes": result_bytes(plan)},
+        "equations": described(equations(plan)),
         "warnings": plan.warnings,
     }

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from model.equations.notations import Equations, equations
 from model.spec import FitPlan
 from service.answers.models import Model, PredictionSchema
 from service.caching import lasting, to_json
@@ -24,7 +25,7 @@ _PROBLEMS = ("fit-not-found", "fit-gone", "fit-failed", "fit-cancelled", "store-
     responses=answers((200, "The model.", Model), problems=_PROBLEMS, headers=("ETag",), conditional=True),
 )
 def get_model(request: Request, here: Here, tenant: Tenant, fit_id: str) -> Response:
-    """Give the canonical formula, what it came to with these data, and every prior with who said so.
+    """Give the canonical formula, what it came to with these data, every prior with who said so, and the equations.
 
     It is known from the moment the fit is accepted.
     """
@@ -91,6 +92,25 @@ def _model(fit_id: str, plan: FitPlan) -> dict[str, Any]:
         "method_reason": plan.method_reason,
         # JavaScript would round it.
         "seed": str(plan.seed),
+        "equations": described(equations(plan)),
+    }
+
+
+def described(of: Equations) -> dict[str, Any]:
+    """The equations of a model in the words of the contract."""
+    return {
+        "hierarchical": of.hierarchical,
+        "expanded": of.expanded,
+        "symbols": [
+            {
+                "symbol": row.symbol,
+                "latex": row.latex,
+                "class": row.class_,
+                "coef": row.coef,
+                "group": row.group,
+            }
+            for row in of.symbols
+        ],
     }
 
 

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from service.answers.common import Answer, Notice
+from service.answers.equations import ModelEquations
 
 
 class CheckedGroup(Answer):
@@ -50,4 +51,5 @@ class FormulaCheck(Answer):
     method: str | None = None
     method_reason: str | None = None
     estimate: CostEstimate | None = None
+    equations: ModelEquations | None = None
     warnings: list[Notice] = Field(default=[])

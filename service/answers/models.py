@@ -3,6 +3,7 @@
 from typing import Literal
 
 from service.answers.common import Answer, FamilyAnswer
+from service.answers.equations import ModelEquations
 from service.answers.formulas import CheckedPrior
 
 
@@ -44,6 +45,7 @@ class Model(Answer):
     method_reason: str
     seed: str
     """As text, as it may have more digits than a double."""
+    equations: ModelEquations
 
 
 class SchemaColumn(Answer):

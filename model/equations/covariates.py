@@ -1,0 +1,28 @@
+"""The columns of variables as covariates of equations: what they look like, and which are the same."""
+
+from model.equations.expressions import Coded, Covariate, Datum, Index
+from model.matrix import Piece
+from model.variables import Variables
+
+Identity = tuple[str, bool, int]
+"""A variable, whether an indicator of a level is meant, and which; else the number of a contrast or of a basis."""
+
+
+def identity(piece: Piece, variables: Variables) -> Identity:
+    """Equal for equal columns: a level's indicator is the same in full coding and in treatment contrasts."""
+    text = str(piece.variable)
+    known = variables.categoricals.get(text)
+    if known is None or (known.contrast != "treatment" and not piece.full):
+        return text, False, piece.place
+    skipped = not piece.full and piece.place >= known.baseline
+    return text, True, piece.place + skipped
+
+
+def covariate(piece: Piece, variables: Variables, index: Index) -> Covariate:
+    """How a column looks: one that codes a factor by its name in coefficients, all else by its expression."""
+    node = piece.variable
+    if variables.categorical(node):
+        return Coded(variables.names(node, piece.full)[piece.place], index)
+    if variables.width(node, piece.full) == 1:
+        return Datum(node, index)
+    return Datum(node, index, piece.place + 1)
