@@ -1,4 +1,4 @@
-"""The draws of a fit: all or chosen parameters, as JSON, CSV, an Arrow stream or NetCDF."""
+"""The draws of a fit: all or chosen parameters, as JSON, CSV, an Arrow stream, a Parquet file or NetCDF."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated
@@ -15,7 +15,7 @@ from service.columnar import Columns, write
 from service.deps import Here, Tenant
 from service.documentation import answers, header_parameters
 from service.lookup import find_ended, posterior_of
-from service.media_types import ARROW, CSV, JSON, NETCDF
+from service.media_types import JSON, NETCDF, TABLES
 from service.negotiation import accepted_media_type
 from service.netcdf import write_netcdf
 from service.problems import Refusal
@@ -43,7 +43,7 @@ router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
         ),
         headers=("ETag",),
         conditional=True,
-        others=(CSV, ARROW, NETCDF),
+        others=(*TABLES, NETCDF),
     ),
 )
 def get_draws(
@@ -62,8 +62,8 @@ def get_draws(
     chains: Annotated[list[int], Query(description="Only this chain, from 0; repeatable.")] = [],  # noqa: B006
     thin: Annotated[int, Query(ge=1, le=100_000, description="Every how manieth draw.")] = 1,
 ) -> Response:
-    """Give the draws after warm-up by the names of their parameters, of one row for each draw in CSV and Arrow."""
-    media_type = accepted_media_type(request, JSON, CSV, ARROW, NETCDF)
+    """Give the draws after warm-up by the names of their parameters, a row for each draw in CSV, Arrow and Parquet."""
+    media_type = accepted_media_type(request, JSON, *TABLES, NETCDF)
     record = find_ended(here, tenant, fit_id)
 
     def written() -> bytes | Iterator[bytes]:

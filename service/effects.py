@@ -16,7 +16,7 @@ from service.deps import Here, Tenant
 from service.documentation import answers, header_parameters
 from service.estimates import USUAL_PROB, Prob
 from service.lookup import find_ended, posterior_of
-from service.media_types import ARROW, CSV, JSON
+from service.media_types import JSON, TABLES
 from service.negotiation import accepted_media_type
 from service.places import in_no_json, moving
 from service.problems import Refusal
@@ -45,7 +45,7 @@ _SAID = "`name=value`, repeatable"
         ),
         headers=("ETag",),
         conditional=True,
-        others=(CSV, ARROW),
+        others=TABLES,
     ),
 )
 def get_effects(
@@ -81,7 +81,7 @@ def get_effects(
     Numbers that do not vary stay at their mean and factors at their reference level; the answer states all of it.
     Group-level effects are left out, but for those of a `level`.
     """
-    media_type = accepted_media_type(request, JSON, CSV, ARROW)
+    media_type = accepted_media_type(request, JSON, *TABLES)
     record = find_ended(here, tenant, fit_id)
 
     def written() -> bytes | Iterator[bytes]:

@@ -18,7 +18,7 @@ from service.deps import Here, Tenant
 from service.documentation import answers, header_parameters
 from service.flat import LEVEL_COLUMNS, SUMMARY_COLUMNS, columns_of, level_rows, summary_rows
 from service.lookup import find_ended, posterior_of
-from service.media_types import CSV, JSON
+from service.media_types import JSON, TABLES
 from service.negotiation import accepted_media_type
 from service.problems import Refusal
 from store.base import InvalidCursor
@@ -49,21 +49,21 @@ _UNFINISHED = (
         problems=_UNFINISHED,
         headers=("ETag",),
         conditional=True,
-        others=(CSV,),
+        others=TABLES,
     ),
 )
 def get_summary(
     request: Request, here: Here, tenant: Tenant, fit_id: str, prob: Prob = USUAL_PROB
 ) -> Response:
     """Give population coefficients, each factor's sd, correlation and covariance, R2, ICC, diagnostics."""
-    media_type = accepted_media_type(request, JSON, CSV)
+    media_type = accepted_media_type(request, JSON, *TABLES)
     record = find_ended(here, tenant, fit_id)
 
     def written() -> bytes | Iterator[bytes]:
         summary = here.posteriors.summary(record) if prob == USUAL_PROB else None
         summary = summary or summarize(posterior_of(here, record), prob)
-        if media_type == CSV:
-            return write(columns_of(list(summary_rows(summary)), SUMMARY_COLUMNS), CSV)
+        if media_type != JSON:
+            return write(columns_of(list(summary_rows(summary)), SUMMARY_COLUMNS), media_type)
         return to_json({"fit_id": fit_id, **summary})
 
     return lasting(request, record, here.settings.cache_max_age, written, _VARY, media_type)
@@ -79,7 +79,7 @@ def get_summary(
         problems=(*_UNFINISHED, "factor-not-found", "invalid-cursor"),
         headers=("ETag",),
         conditional=True,
-        others=(CSV,),
+        others=TABLES,
     ),
 )
 def list_groups(
@@ -91,7 +91,11 @@ def list_groups(
     prob: Prob = USUAL_PROB,
     limit: Annotated[
         int | None,
-        Query(ge=1, le=1000, description="How many entries to a page; left out, 100 in JSON and all in CSV."),
+        Query(
+            ge=1,
+            le=1000,
+            description="How many entries to a page; left out, 100 in JSON and all in other formats.",
+        ),
     ] = None,
     cursor: Annotated[
         str | None, Query(max_length=200, description="`next_cursor` of the page before.")
@@ -106,7 +110,7 @@ def list_groups(
     ] = None,
 ) -> Response:
     """Give level-specific deviations and coefficients with intervals, one entry by level and coefficient."""
-    media_type = accepted_media_type(request, JSON, CSV)
+    media_type = accepted_media_type(request, JSON, *TABLES)
     record = find_ended(here, tenant, fit_id)
     offset = _read_cursor(cursor)
 
@@ -123,9 +127,9 @@ def list_groups(
         def some(start: int, count: int) -> list[dict[str, Any]]:
             return estimate_entries(posterior, entries, start, count, prob)
 
-        if media_type == CSV:
+        if media_type != JSON:
             stop = len(entries) if limit is None else min(offset + limit, len(entries))
-            return write_batches(_batches(some, offset, stop), CSV)
+            return write_batches(_batches(some, offset, stop), media_type)
         stop = offset + (limit or _USUAL_PAGE)
         page = {
             "factor": factor,

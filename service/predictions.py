@@ -25,7 +25,7 @@ from service.datasets import opener
 from service.deps import Here, Reader, Services
 from service.documentation import answers, rows_request
 from service.lookup import find_ended, posterior_of
-from service.media_types import ARROW, CSV, JSON
+from service.media_types import CSV, JSON, TABLES
 from service.negotiation import accepted_media_type
 from service.places import in_dataset, in_no_json, moving
 from service.problems import Refusal
@@ -58,7 +58,7 @@ _AS_IN_JSON = "What a body of JSON says under this name; for bodies that are row
             "store-unavailable",
         ),
         body=True,
-        others=(CSV, ARROW),
+        others=TABLES,
     ),
 )
 async def post_predictions(
@@ -83,7 +83,7 @@ async def post_predictions(
 
     Where the body is rows alone (CSV, Arrow, Parquet), the query says what JSON would: `?kind=predict&prob=0.9`.
     """
-    media_type = accepted_media_type(request, JSON, CSV, ARROW)
+    media_type = accepted_media_type(request, JSON, *TABLES)
     said: dict[str, Any] = {
         "kind": kind,
         "group_effects": _group_effects(group_effects),
@@ -192,10 +192,10 @@ def _json_draws(
 
 
 def _batches(made: Prediction, media_type: str) -> Iterator[pa.RecordBatch]:
-    """One line for each row, chain and draw in CSV, all numbered from 0; one list for each row in Arrow."""
+    """One line for each row, chain and draw in CSV, all numbered from 0; else one list for each row."""
     chains, count = made.posterior.chains, made.posterior.draws
     for start, block in made.blocks():
-        if media_type == ARROW:
+        if media_type != CSV:
             yield batch({"draws": block})
             continue
         rows = len(block)

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 import xarray
 from fastapi.testclient import TestClient
@@ -23,6 +24,7 @@ from tests.service.samples import REQUEST
 
 CSV = {"Accept": "text/csv"}
 ARROW = {"Accept": "application/vnd.apache.arrow.stream"}
+PARQUET = {"Accept": "application/vnd.apache.parquet"}
 NETCDF = {"Accept": "application/x-netcdf"}
 
 
@@ -46,6 +48,8 @@ def test_every_format_has_the_same_numbers(client: TestClient, fit_id: str, post
     json = Draws.model_validate(client.get(address).json())
     arrow = pa.ipc.open_stream(client.get(address, headers=ARROW).content).read_all()
     csv = pyarrow.csv.read_csv(io.BytesIO(client.get(address, headers=CSV).content))
+    parquet = pq.read_table(io.BytesIO(client.get(address, headers=PARQUET).content))
+    assert parquet.equals(arrow)
     assert arrow.column_names == csv.column_names == ["chain", "draw", *json.parameters]
     assert arrow["draw"].to_pylist()[:3] == [0, 3, 6]
     for name, values in json.parameters.items():
@@ -120,8 +124,10 @@ def test_more_numbers_than_allowed_are_refused_with_the_limit(
 
 def test_draws_can_be_kept_and_each_format_has_its_own_tag(client: TestClient, finished: str) -> None:
     address = f"/v1/fits/{finished}/draws"
-    tags = {client.get(address, headers=headers).headers["ETag"] for headers in ({}, CSV, ARROW, NETCDF)}
-    assert len(tags) == 4
+    tags = {
+        client.get(address, headers=headers).headers["ETag"] for headers in ({}, CSV, ARROW, PARQUET, NETCDF)
+    }
+    assert len(tags) == 5
     tag = client.get(address, headers=ARROW).headers["ETag"]
     again = client.get(address, headers={**ARROW, "If-None-Match": tag})
     assert (again.status_code, again.content) == (304, b"")
