@@ -148,7 +148,7 @@ def create_app(
     )
     app.state.services = services
     problems.install(app)
-    for resource in (datasets, fits, callbacks, models, checks, formulas, health):
+    for resource in (datasets, fits, callbacks, models, checks, comparisons, formulas, health):
         app.include_router(resource.router, dependencies=[Depends(accepts_json)])
     # These say for themselves which formats they have.
     for resource in (estimates, effects, predictions, draws, batches, events, metrics):

@@ -40,7 +40,16 @@ _PATH_PARAMETERS = {
     "factor": "The name of a grouping factor, as in the formula.",
     "fit_id": "The `id` of a fit.",
 }
-_READ_BY_US = (BatchMember, BatchRequest, ComparisonRequest, Data, FitRequest, ModelRequest, PredictionRequest, Problem)
+_READ_BY_US = (
+    BatchMember,
+    BatchRequest,
+    ComparisonRequest,
+    Data,
+    FitRequest,
+    ModelRequest,
+    PredictionRequest,
+    Problem,
+)
 
 
 def describe(app: FastAPI) -> None:
