@@ -141,7 +141,7 @@ def get_dataset(here: Here, tenant: Tenant, dataset_id: str) -> Response:
 def delete_dataset(here: Here, tenant: Tenant, dataset_id: str) -> Response:
     """Delete a data set; fits that were made of it have their own data and stay."""
     _find(here, tenant, dataset_id)
-    here.datasets.delete(dataset_id)
+    here.datasets.delete(dataset_id, tenant)
     return Response(status_code=204)
 
 
@@ -186,8 +186,8 @@ def _describe_column(name: str, column: Column) -> dict[str, Any]:
 
 
 def _find(here: Services, tenant: str, dataset_id: str) -> DatasetRecord:
-    record = here.datasets.get(dataset_id) if _DATASET_ID.fullmatch(dataset_id) else None
-    if record is None or record.tenant != tenant:
+    record = here.datasets.get(dataset_id, tenant) if _DATASET_ID.fullmatch(dataset_id) else None
+    if record is None:
         raise Refusal("dataset-not-found")
     return record
 

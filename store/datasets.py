@@ -45,8 +45,11 @@ class Datasets(Protocol):
         """
         ...
 
-    def get(self, dataset_id: str) -> DatasetRecord | None:
-        """Give a data set's record; None if there is none (any more)."""
+    def get(self, dataset_id: str, tenant: str) -> DatasetRecord | None:
+        """Give the record of a tenant's data set; None if there is none (any more), or if it is another's.
+
+        Whose it is is found out where it lies, so that it takes no longer to be refused one that exists.
+        """
         ...
 
     def payload(self, dataset_id: str) -> bytes | None:
@@ -57,8 +60,8 @@ class Datasets(Protocol):
         """Give a page of the tenant's data sets, the last uploaded first; raises InvalidCursor."""
         ...
 
-    def delete(self, dataset_id: str) -> bool:
-        """Remove a data set; fits that were made of it keep their own data."""
+    def delete(self, dataset_id: str, tenant: str) -> bool:
+        """Remove a tenant's data set; fits that were made of it keep their own data."""
         ...
 
 
@@ -88,12 +91,12 @@ class MemoryDatasets:
             self._kept[record.id] = kept, data
             return kept, known is None
 
-    def get(self, dataset_id: str) -> DatasetRecord | None:
-        """Give a data set's record."""
+    def get(self, dataset_id: str, tenant: str) -> DatasetRecord | None:
+        """Give the record of a tenant's data set."""
         with self._lock:
             self._forget_expired(self._clock())
             found = self._kept.get(dataset_id)
-            return found[0] if found else None
+            return found[0] if found and found[0].tenant == tenant else None
 
     def payload(self, dataset_id: str) -> bytes | None:
         """Give what `put` was given."""
@@ -112,10 +115,10 @@ class MemoryDatasets:
         page = wanted[:limit]
         return DatasetPage(tuple(page), write_cursor(*_age(page[-1])) if len(wanted) > limit else None)
 
-    def delete(self, dataset_id: str) -> bool:
-        """Remove a data set."""
+    def delete(self, dataset_id: str, tenant: str) -> bool:
+        """Remove a tenant's data set."""
         with self._lock:
-            return self._kept.pop(dataset_id, None) is not None
+            return self.get(dataset_id, tenant) is not None and self._kept.pop(dataset_id, None) is not None
 
     def _forget_expired(self, now: float) -> None:
         self._kept = {key: kept for key, kept in self._kept.items() if kept[0].expires_at > now}

@@ -1,19 +1,18 @@
 """Data sets in Redis or Valkey: one hash and some segments of bytes each, all with a time to live."""
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, cast
 
 import orjson
 
 from store.base import StoreFull
-from store.connection import connect, read, translated
-from store.cursors import read_cursor, write_cursor
+from store.connection import SCRIPTS, connect, own, pairs, read, read_all, translated
+from store.cursors import write_cursor
 from store.datasets import DatasetPage, DatasetRecord
 from store.keys import Keys
+from store.pages import walk
 from store.segments import Segments
 from store.settings import StoreSettings
-
-SCRIPTS = Path(__file__).parent / "scripts"
 
 
 class RedisDatasets:
@@ -30,7 +29,7 @@ class RedisDatasets:
     def put(self, record: DatasetRecord, payload: bytes) -> tuple[DatasetRecord, bool]:
         """Keep a data set."""
         if self._keep(record, None) == b"kept":
-            return self.get(record.id) or record, False
+            return self.get(record.id, record.tenant) or record, False
         self._segments.refuse_if_full(len(payload))
         blob = self._keys.blob(record.id)
         manifest = self._segments.upload(blob, payload)
@@ -39,13 +38,12 @@ class RedisDatasets:
             self._segments.discard(blob, manifest)
         if outcome == b"tenant":
             raise StoreFull(f"the budget of {self._settings.dataset_bytes} bytes is spent", scope="tenant")
-        return self.get(record.id) or record, outcome == b"new"
+        return self.get(record.id, record.tenant) or record, outcome == b"new"
 
-    def get(self, dataset_id: str) -> DatasetRecord | None:
-        """Give a data set's record."""
-        with translated():
-            found = cast(dict[bytes, bytes], read(self._redis, "HGETALL", self._keys.dataset(dataset_id)))
-        return _record(dataset_id, found) if found else None
+    def get(self, dataset_id: str, tenant: str) -> DatasetRecord | None:
+        """Give the record of a tenant's data set."""
+        (record,) = self._get_many([dataset_id], tenant)
+        return record
 
     def payload(self, dataset_id: str) -> bytes | None:
         """Give what `put` was given."""
@@ -59,40 +57,35 @@ class RedisDatasets:
 
     def list(self, tenant: str, *, limit: int = 20, cursor: str | None = None) -> DatasetPage:
         """Give a page of the tenant's data sets."""
-        last = read_cursor(cursor) if cursor is not None else None
         found: list_[DatasetRecord] = []
-        while True:
-            ceiling = "+inf" if last is None else f"{last[0]:.6f}"
-            with translated():
-                rows = self._redis.zrevrangebyscore(
-                    self._keys.tenant_datasets(tenant),
-                    ceiling,
-                    "-inf",
-                    start=0,
-                    num=limit + 50,
-                    withscores=True,
-                )
-            entries = [(float(score), member.decode()) for member, score in cast(list_[Any], rows)]
-            fresh = [entry for entry in entries if last is None or entry < last]
-            if not fresh:
-                return DatasetPage(tuple(found), None)
-            for entry in fresh:
-                if (record := self.get(entry[1])) is None:
+        for entries in walk(self._redis, self._keys.tenant_datasets(tenant), cursor, limit + 1):
+            for record in self._get_many([dataset_id for _, dataset_id in entries], tenant):
+                if record is None:
                     continue
                 if len(found) == limit:
-                    final = found[-1]
-                    return DatasetPage(tuple(found), write_cursor(final.uploaded_at, final.id))
+                    last = found[-1]
+                    return DatasetPage(tuple(found), write_cursor(last.uploaded_at, last.id))
                 found.append(record)
-            last = fresh[-1]
+        return DatasetPage(tuple(found), None)
 
-    def delete(self, dataset_id: str) -> bool:
-        """Remove a data set."""
-        record = self.get(dataset_id)
+    def delete(self, dataset_id: str, tenant: str) -> bool:
+        """Remove a tenant's data set."""
+        record = self.get(dataset_id, tenant)
         if record is None:
             return False
         with translated():
             args = [dataset_id, self._keys.blob(dataset_id)]
             return bool(self._delete(keys=self._names(record), args=args))
+
+    def _get_many(self, dataset_ids: Sequence[str], tenant: str) -> "list_[DatasetRecord | None]":
+        with translated():
+            answers = read_all(
+                self._redis, [own(self._keys.dataset(dataset_id), tenant) for dataset_id in dataset_ids]
+            )
+        return [
+            _record(dataset_id, pairs(flat)) if flat else None
+            for dataset_id, flat in zip(dataset_ids, answers, strict=True)
+        ]
 
     def _keep(self, record: DatasetRecord, manifest: dict[str, Any] | None) -> Any:
         described = orjson.dumps(

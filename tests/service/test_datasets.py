@@ -308,7 +308,7 @@ def test_data_sets_are_listed_and_deleted(client: TestClient) -> None:
 
 def test_another_tenants_data_set_is_not_there(client: TestClient, app: Any) -> None:
     dataset = upload(client, "v\n1\n")
-    record = app.state.services.datasets.get(dataset.id)
+    record = app.state.services.datasets.get(dataset.id, "default")
     other = "ds_" + "b" * 26
     app.state.services.datasets.put(type(record)(other, "someone", 1, 1, record.columns), b"")
     assert client.get(f"/v1/datasets/{other}").status_code == 404

@@ -46,7 +46,7 @@ def test_a_data_set_is_kept_once_and_read_back(place: tuple[Datasets, Sleep]) ->
     assert new
     assert (stored.rows, stored.bytes, stored.columns[0]["name"]) == (3, len(payload), "x")
     assert stored.expires_at == pytest.approx(stored.uploaded_at + 0.4)
-    assert datasets.get("ds_1") == stored
+    assert datasets.get("ds_1", "a") == stored
     assert datasets.payload("ds_1") == payload
     again, new = datasets.put(record(1), payload)
     assert not new
@@ -61,7 +61,7 @@ def test_a_data_set_lives_since_its_last_upload(place: tuple[Datasets, Sleep]) -
     sleep(0.25)
     assert datasets.payload("ds_1") == b"1"
     sleep(0.25)
-    assert datasets.get("ds_1") is None
+    assert datasets.get("ds_1", "a") is None
     assert datasets.payload("ds_1") is None
     assert datasets.list("a").records == ()
 
@@ -73,7 +73,7 @@ def test_the_budget_is_the_tenants_and_expiry_frees_it(place: tuple[Datasets, Sl
         datasets.put(record(2), bytes(2_000))
     assert refusal.value.scope == "tenant"
     datasets.put(record(3, "b"), bytes(2_000))
-    datasets.delete("ds_1")
+    datasets.delete("ds_1", "a")
     datasets.put(record(2), bytes(9_000))
     sleep(0.5)
     datasets.put(record(1), bytes(9_000))
@@ -98,9 +98,9 @@ def test_pages_are_complete_and_begin_with_the_last(place: tuple[Datasets, Sleep
 def test_what_is_deleted_is_gone(place: tuple[Datasets, Sleep]) -> None:
     datasets, _ = place
     datasets.put(record(1), bytes(3_000))
-    assert datasets.delete("ds_1")
-    assert not datasets.delete("ds_1")
-    assert datasets.get("ds_1") is None
+    assert datasets.delete("ds_1", "a")
+    assert not datasets.delete("ds_1", "a")
+    assert datasets.get("ds_1", "a") is None
 
 
 def test_no_key_of_a_data_set_lives_for_ever(place: tuple[Datasets, Sleep], raw: redis.Redis) -> None:
@@ -109,3 +109,11 @@ def test_no_key_of_a_data_set_lives_for_ever(place: tuple[Datasets, Sleep], raw:
     keys = list(raw.scan_iter("*"))
     assert all(raw.pttl(key) > 0 for key in keys)
     assert len(keys) == (6 if isinstance(datasets, RedisDatasets) else 0)
+
+
+def test_a_data_set_is_its_tenant_s_alone(place: tuple[Datasets, Sleep]) -> None:
+    datasets, _ = place
+    datasets.put(record(1), b"x")
+    assert datasets.get("ds_1", "b") is None
+    assert not datasets.delete("ds_1", "b")
+    assert datasets.get("ds_1", "a") is not None
