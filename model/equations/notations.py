@@ -11,7 +11,7 @@ from model.equations.hierarchy import Coefficient, Hierarchy, hierarchy
 from model.equations.latex import latex, latex_of
 from model.equations.priors import priors, symbols_of
 from model.equations.statements import deviations, likelihood, predictor
-from model.equations.text import text, text_of
+from model.equations.text import spelled, text, text_of
 from model.spec import FitPlan
 
 
@@ -47,9 +47,12 @@ def equations(plan: FitPlan) -> Equations:
     """Write a model out in both notations."""
     of = hierarchy(plan.encoding)
     shared = (*deviations(of), *priors(plan, of))
+    long = (likelihood(plan, of), *hierarchical(plan, of), *shared)
+    short = (likelihood(plan, of), expanded(plan, of), *shared)
+    taken = spelled(*long, *short)
     return Equations(
-        _notation((likelihood(plan, of), *hierarchical(plan, of), *shared)),
-        _notation((likelihood(plan, of), expanded(plan, of), *shared)),
+        Notation(text(long, taken), latex(long)),
+        Notation(text(short, taken), latex(short)),
         tuple(
             ParameterSymbol(text_of(symbol), latex_of(symbol), row.class_, row.coef, row.group)
             for row in plan.priors
@@ -102,7 +105,3 @@ def _equations(coefficient: Coefficient, of: Hierarchy) -> Iterator[Statement]:
     for place, (name, index) in enumerate(zip(names, indices, strict=True)):
         above = constant if name is names[-1] else [names[place + 1]]
         yield Statement(name, "=", Sum((*above, *stages[index])))
-
-
-def _notation(statements: tuple[Statement, ...]) -> Notation:
-    return Notation(tuple(text(statements)), latex(statements))

@@ -30,21 +30,25 @@ from model.spelling import backticked, quote
 from model.syntax import POWER, PRECEDENCE, enclose
 
 FACTOR = POWER
-"""How tightly data must bind to stand in a product; in a sum, `TERM`: a minus sign belongs to its own term."""
+"""How tightly data must bind to stand in a product; in a sum, `TERM`."""
 TERM = PRECEDENCE["*"]
 _CODED = re.compile(r"\w+\([^`()]*\)[\w.]*")
 """A code of a factor that a function made: `factor(cyl)6`."""
 
 
-def text(statements: Sequence[Statement]) -> list[str]:
-    """One line for each statement."""
-    taken = frozenset(_base(symbol) for statement in statements for symbol in symbols_of(statement))
-    return [_statement(statement, taken) for statement in statements]
+def text(statements: Sequence[Statement], taken: frozenset[str]) -> tuple[str, ...]:
+    """One line for each statement; a column's name in `taken` stands in backticks."""
+    return tuple(_statement(statement, taken) for statement in statements)
+
+
+def spelled(*statements: Statement) -> frozenset[str]:
+    """The symbols of statements, as they are spelled without their index."""
+    return frozenset(_base(symbol) for statement in statements for symbol in symbols_of(statement))
 
 
 def text_of(expression: Expression, taken: frozenset[str] = frozenset(), level: int = 0) -> str:
-    """An expression as text; `taken` are the symbols that a column's name must not look like, `level` tells how
-    tightly data must bind to need no parentheses.
+    """An expression as text; a column's name in `taken` stands in backticks, `level` tells how tightly data must
+    bind to need no parentheses.
     """
     within = partial(text_of, taken=taken)
     match expression:
