@@ -15,6 +15,7 @@ from service import (
     checks,
     comparisons,
     datasets,
+    drawings,
     draws,
     effects,
     estimates,
@@ -151,7 +152,7 @@ def create_app(
     for resource in (datasets, fits, callbacks, models, checks, comparisons, formulas, health):
         app.include_router(resource.router, dependencies=[Depends(accepts_json)])
     # These say for themselves which formats they have.
-    for resource in (estimates, effects, predictions, draws, batches, events, metrics):
+    for resource in (estimates, effects, predictions, draws, drawings, batches, events, metrics):
         app.include_router(resource.router)
     describe(app)
     return app

@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.media_types import ARROW, CSV, JSON, NDJSON, NETCDF, PARQUET
+from service.media_types import ARROW, CSV, JSON, NDJSON, NETCDF, PARQUET, PNG
 from service.problem_types import PROBLEM_TYPES
 from service.problems import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
 
-_BINARY = (ARROW, NETCDF, PARQUET)
+_BINARY = (ARROW, NETCDF, PARQUET, PNG)
 
 _EVERY_OPERATION = (
     "not-acceptable",

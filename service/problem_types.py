@@ -261,6 +261,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         409, "Fit failed", "The fit has failed and has no result; its `failure` says why."
     ),
     "fit-cancelled": ProblemType(409, "Fit cancelled", "The fit was cancelled before it had a result."),
+    "plot-not-found": ProblemType(
+        404,
+        "No such plot",
+        "There is no plot of this name and format, or this fit does not have it.",
+        "The list of a fit's plots has their addresses.",
+    ),
     "factor-not-found": ProblemType(404, "No such factor", "The fit has no grouping factor of this name."),
     "dataset-not-found": ProblemType(
         404,

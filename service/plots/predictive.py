@@ -1,0 +1,91 @@
+"""A posterior predictive check: the responses beside data sets that the fitted model makes up for the same rows."""
+
+from model.predictive import Bars, Density, PredictiveCheck, predictive_check
+from model.subsample import sample_rows
+from service.plots import style
+from service.plots.intervals import percent
+from service.plots.sheet import Grid, Mark, Sheet, Size
+from service.plots.subject import Subject
+from service.plots.text import fitted
+from service.plots.ticks import number_ticks
+
+MOST_ROWS = 10_000
+REPLICATIONS = 200
+
+
+def picture(subject: Subject, size: Size, *, seed: int | None) -> Sheet:
+    """Show the responses of the rows that were fitted beside replicated ones; the same seed gives the same ones."""
+    design = subject.plan.design()
+    rows = design.rows
+    if rows > MOST_ROWS:
+        design = design.take(sample_rows(rows, MOST_ROWS))
+    draws = subject.posterior.chains * subject.posterior.draws
+    check = predictive_check(subject.posterior, design, replications=min(REPLICATIONS, draws), seed=seed)
+    return draw(check, subject, size, rows)
+
+
+def draw(check: PredictiveCheck, subject: Subject, size: Size, rows: int) -> Sheet:
+    """Draw densities where the response is a number, bars where it is a count."""
+    if check.density is not None:
+        return _densities(check, check.density, subject, size, _words(check, rows))
+    assert check.bars is not None
+    return _bars(check, check.bars, subject, size, _words(check, rows))
+
+
+def _words(check: PredictiveCheck, rows: int) -> str:
+    shown = f"{rows:,} rows" if check.rows == rows else f"{check.rows:,} of {rows:,} rows"
+    of = "" if check.density is not None else f" and {check.replications:,} replicated data sets"
+    return f"{shown}{of}; seed {check.seed}."
+
+
+_TITLE = "Posterior predictive check"
+_GRID = Grid([320.0], [120.0], left=66.0, above=8.0, below=46.0)
+
+
+def _densities(check: PredictiveCheck, density: Density, subject: Subject, size: Size, note: str) -> Sheet:
+    curves = len(density.replicated)
+    key = [Mark("observed", style.INK, "thick"), Mark(f"{curves} replicated data sets", style.SKY)]
+    sheet = Sheet(size, subject.heading(_TITLE, describe(check), note), _GRID, key)
+    panel = sheet.panels[0][0]
+    for curve in density.replicated:
+        panel.plot(density.grid, curve, color=style.SKY, linewidth=0.7, alpha=0.7)
+    panel.plot(density.grid, density.observed, color=style.INK, linewidth=2.2, gid="observed")
+    panel.set_ylim(bottom=0)
+    panel.set_yticks([])
+    panel.set_ylabel("density")
+    panel.set_xlabel(fitted(subject.response, style.TEXT, size.width - 100.0))
+    number_ticks(panel.xaxis, max(2, int(size.width / 90)))
+    return sheet
+
+
+def _bars(check: PredictiveCheck, bars: Bars, subject: Subject, size: Size, note: str) -> Sheet:
+    key = [
+        Mark("rows observed", style.FAINT, "thick"),
+        Mark("replicated, median", style.BLUE, "dot"),
+        Mark(f"replicated, central {percent(check.prob)} interval", style.BLUE),
+    ]
+    sheet = Sheet(size, subject.heading(_TITLE, describe(check), note), _GRID, key)
+    panel = sheet.panels[0][0]
+    width = float(bars.first[1] - bars.first[0]) if len(bars.first) > 1 else 1.0
+    middle = bars.first + (width - 1.0) / 2
+    panel.grid(axis="y")
+    panel.grid(visible=False, axis="x")
+    panel.bar(middle, bars.observed, width=0.85 * width, color=style.FAINT, gid="observed")
+    panel.vlines(middle, bars.lower, bars.upper, colors=style.BLUE, linewidth=1.6)
+    panel.plot(middle, bars.median, "o", color=style.BLUE, markersize=5)
+    panel.set_ylim(bottom=0)
+    panel.set_ylabel("rows")
+    panel.set_xlabel(fitted(subject.response, style.TEXT, size.width - 100.0))
+    number_ticks(panel.xaxis, max(2, int(size.width / 60)), whole=True)
+    number_ticks(panel.yaxis, 6)
+    return sheet
+
+
+def describe(check: PredictiveCheck) -> str:
+    """Say in words what the picture shows: how unusual the statistics of the data are among the replicated ones."""
+    sentences = [f"{check.rows} responses beside {check.replications} replicated data sets."]
+    sentences += [
+        f"{one.name}: observed {one.observed:.4g}, posterior predictive p-value {one.p_value:.3f}."
+        for one in check.statistics
+    ]
+    return " ".join(sentences)

@@ -1,0 +1,72 @@
+"""Draws of the quantities that trace and rank pictures show, each with its name and its diagnostics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.design import Float
+from model.estimate import Estimate, estimates
+from model.summary import scalars
+from service.plots.subject import Subject, too_many
+from service.plots.text import legible
+from service.problems import Refusal
+from service.selection import select
+
+MOST_QUANTITIES = 24
+USUAL_QUANTITIES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One quantity: its draws (chain, draw), and what its chains are worth."""
+
+    name: str
+    draws: Float
+    estimate: Estimate
+
+    @property
+    def worth(self) -> str:
+        """`r_hat` and effective sample sizes in a few words; of a quantity that does not vary there are none."""
+        of = self.estimate
+        parts = [
+            "" if of.r_hat is None else f"r_hat {of.r_hat:.3f}",
+            "" if of.ess_bulk is None else f"ESS bulk {of.ess_bulk:,.0f}",
+            "" if of.ess_tail is None else f"ESS tail {of.ess_tail:,.0f}",
+        ]
+        return " · ".join(filter(None, parts))
+
+    def sentence(self) -> str:
+        """Name and worth, for a description in words."""
+        return f"{legible(self.name, 200)}: {self.worth or 'no diagnostics'}."
+
+
+def choose_series(subject: Subject, parameters: Sequence[str]) -> list[Series]:
+    """Give the quantities with these names, levels among them; without names the first parameters.
+
+    Raises Refusal for a name that the fit does not have, and for more quantities than can be seen.
+    """
+    posterior = subject.posterior
+    drawn = _selected(subject, parameters) or dict(list(scalars(posterior).items())[:USUAL_QUANTITIES])
+    judged = estimates(np.stack(list(drawn.values())), 0.95)
+    return [Series(name, draws, one) for (name, draws), one in zip(drawn.items(), judged, strict=True)]
+
+
+def _selected(subject: Subject, parameters: Sequence[str]) -> dict[str, Float]:
+    if not parameters:
+        return {}
+    posterior = subject.posterior
+    each = posterior.chains * posterior.draws
+    try:
+        found = select(posterior, parameters, chains=[], thin=1, most_values=MOST_QUANTITIES * each)
+    except Refusal as refusal:
+        if refusal.code == "limit-exceeded":
+            raise too_many(MOST_QUANTITIES) from None
+        raise
+    return {
+        name: np.ascontiguousarray(
+            quantity.values.reshape(posterior.chains, posterior.draws, -1)[:, :, place]
+        )
+        for quantity in found
+        for place, name in enumerate(quantity.names)
+    }
