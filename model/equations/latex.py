@@ -31,6 +31,7 @@ _WIDTH = 90
 _GREEK = {
     "b": r"\beta",
     "g": r"\gamma",
+    "alpha": r"\alpha",
     "mu": r"\mu",
     "nu": r"\nu",
     "sigma": r"\sigma",
@@ -108,7 +109,7 @@ def _statement(statement: Statement) -> str:
             case Above(items, bound):
                 line += rf", \quad {latex_of(items)} > {_number(format_number(bound))}"
             case Weighted(weight):
-                line += rf", \quad \text{{its log likelihood times }} {latex_of(weight)}"
+                line += rf"\text{{, the log likelihood of each times }} {latex_of(weight)}"
     return line
 
 

@@ -27,10 +27,11 @@ def priors(plan: FitPlan, of: Hierarchy) -> Iterator[Statement]:
         plan.priors, key=lambda row: (row.class_, row.distribution, row.bounds)
     ):
         symbols = [symbol for row in rows for symbol in symbols_of(row, of)]
-        items: tuple[Expression, ...] = tuple(symbols)
-        if class_ == "Intercept" and plan.center:
-            items = (_at_the_means(of),)
-        listed = Listed(items)
+        means = _at_the_means(of) if class_ == "Intercept" and plan.center else None
+        if means is not None and len(means.terms) > 1:
+            symbols = [Symbol("alpha")]
+            yield Statement(symbols[0], "=", means)
+        listed = Listed(tuple(symbols))
         if distribution.kind is Kind.CONSTANT:
             yield Statement(listed, "=", Value(distribution.arguments[0]))
         else:
@@ -52,7 +53,7 @@ def _distribution(distribution: Distribution) -> Applied:
     return Applied(name, tuple(map(Value, distribution.arguments)))
 
 
-def _at_the_means(of: Hierarchy) -> Expression:
+def _at_the_means(of: Hierarchy) -> Sum:
     """The intercept where every column of X has its mean: what the prior is of, unless told not to center."""
     terms: list[Expression] = []
     for coefficient in of.coefficients:
