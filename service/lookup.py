@@ -26,18 +26,7 @@ def find(here: Services, tenant: str, fit_id: str) -> FitRecord:
 
     Another tenant's fit is not there: it is looked for by the same calls, and answered in the same words and time.
     """
-    if not _FIT_ID.fullmatch(fit_id):
-        raise Refusal("fit-not-found")
-    try:
-        record = here.store.get(fit_id, tenant)
-    except StoreUnavailable:
-        record = here.posteriors.record(fit_id, tenant)
-        if record is None:
-            raise
-    if record is None:
-        if here.posteriors.record(fit_id, tenant) is not None:
-            here.posteriors.forget(fit_id)
-        raise Refusal("fit-gone" if here.store.gone(fit_id, tenant) else "fit-not-found")
+    record, _ = _look(here, tenant, fit_id)
     return record
 
 
@@ -51,13 +40,15 @@ def find_batch(here: Services, tenant: str, batch_id: str) -> BatchRecord:
 
 def find_ended(here: Services, tenant: str, fit_id: str) -> FitRecord:
     """Give a fit that may have a result; one that runs or has failed is refused with its reason."""
-    record = find(here, tenant, fit_id)
+    record, stored = _look(here, tenant, fit_id)
     if record.status is FitStatus.FAILED and record.failure is not None:
         raise Refusal("fit-failed", f"The fit has failed: {record.failure.detail}")
     if not record.status.terminal:
         raise Refusal("fit-not-finished", f"The fit is {record.status}.", headers={"Retry-After": "1"})
     try:
-        here.store.extend(record)
+        # A store that did not answer just now is not waited for once more.
+        if stored:
+            here.store.extend(record)
     except StoreUnavailable:
         log.warning("could not extend a result's life", fit_id=record.id)
     return record
@@ -78,3 +69,21 @@ def plan_of(here: Services, record: FitRecord) -> FitPlan:
         reasons = {FitStatus.FAILED: "fit-failed", FitStatus.CANCELLED: "fit-cancelled"}
         raise Refusal(reasons.get(record.status, "fit-gone"))
     return FitPlan.from_parts(*unpack(payload))
+
+
+def _look(here: Services, tenant: str, fit_id: str) -> tuple[FitRecord, bool]:
+    """Give a fit's record, and whether it comes from the store."""
+    if not _FIT_ID.fullmatch(fit_id):
+        raise Refusal("fit-not-found")
+    try:
+        record = here.store.get(fit_id, tenant)
+    except StoreUnavailable:
+        record = here.posteriors.record(fit_id, tenant)
+        if record is None:
+            raise
+        return record, False
+    if record is None:
+        if here.posteriors.record(fit_id, tenant) is not None:
+            here.posteriors.forget(fit_id)
+        raise Refusal("fit-gone" if here.store.gone(fit_id, tenant) else "fit-not-found")
+    return record, True

@@ -30,7 +30,7 @@ def connect(settings: StoreSettings, timeout: float) -> redis.Redis:
 
 
 def read(client: redis.Redis, *command: str | bytes | int) -> object:
-    """Run a command that changes nothing, once more if the server had closed the connection."""
+    """Run a command that changes nothing, once more if the server does not answer or had closed the connection."""
     return _twice(lambda: client.execute_command(*command))  # type: ignore[no-untyped-call]
 
 
@@ -64,7 +64,8 @@ def pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
 def _twice(run: Callable[[], Value]) -> Value:
     try:
         return run()
-    except redis.ConnectionError:
+    # A server that writes its log to a slow disk may be silent for longer than one timeout.
+    except (redis.ConnectionError, redis.TimeoutError):
         return run()
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import redis
 
-from store.connection import translated
+from store.connection import read, translated
 from store.cursors import read_cursor
 
 Entry = tuple[float, str]
@@ -21,7 +21,7 @@ def walk(client: redis.Redis, key: str, cursor: str | None, step: int) -> Iterat
         ceiling = "+inf" if last is None else f"{last[0]:.6f}"
         with translated():
             # What has the score of the cursor comes again, and is passed over.
-            rows = client.zrevrangebyscore(key, ceiling, "-inf", start=0, num=step + 50, withscores=True)
+            rows = read(client, "ZREVRANGEBYSCORE", key, ceiling, "-inf", "WITHSCORES", "LIMIT", 0, step + 50)
         entries = [(float(score), member.decode()) for member, score in cast(list[Any], rows)]
         fresh = [entry for entry in entries if last is None or entry < last]
         if not fresh:

@@ -114,10 +114,11 @@ class RedisStore:
 
     def gone(self, fit_id: str, tenant: str) -> bool:
         """Tell whether the tenant had this fit."""
-        with translated(), self._redis.pipeline(transaction=True) as pipe:
-            pipe.exists(self._keys.record(fit_id))
-            pipe.get(self._keys.tombstone(fit_id))
-            exists, owner = pipe.execute()
+        with translated():
+            exists, owner = read_all(
+                self._redis,
+                [("EXISTS", self._keys.record(fit_id)), ("GET", self._keys.tombstone(fit_id))],
+            )
         return not exists and owner == tenant.encode()
 
     def payload(self, fit_id: str) -> bytes | None:
@@ -252,7 +253,7 @@ class RedisStore:
         """Give a fit's events in order."""
         start = "-" if after is None else f"({after}"
         with translated():
-            entries = cast(list_[Any], self._redis.xrange(self._keys.events(fit_id), start))
+            entries = cast(list_[Any], read(self._redis, "XRANGE", self._keys.events(fit_id), start, "+"))
         return tuple(event_from_entry(entry_id, fields) for entry_id, fields in entries)
 
     def follow(self, after: Mapping[str, str], wait_seconds: float) -> dict[str, tuple[Event, ...]]:

@@ -73,7 +73,7 @@ class Segments:
     def refuse_if_full(self, incoming: int) -> None:
         """Raise StoreFull if so many bytes more would take the room that is kept for results."""
         with translated():
-            memory = cast(dict[str, int], self._redis.info("memory"))
+            memory = cast(dict[str, int], read(self._redis, "INFO", "memory"))
         budget = memory["maxmemory"] * self._settings.memory_fraction
         if budget and memory["used_memory"] + incoming > budget:
             raise StoreFull("the store's memory is spent")
