@@ -30,14 +30,16 @@ GOOD_SHARE = 0.2
 """Effective share of a round's points from which the proposal is good enough."""
 Components = tuple[tuple[float, float], ...]
 """Shares and degrees of freedom of a proposal's components."""
-NARROW: Components = ((0.85, 20.0), (0.15, 3.0))
+NARROW: Components = ((0.75, 20.0), (0.25, 3.0))
 """The first fits the bulk of a nearly normal posterior, the second reaches its tails."""
 WIDE: Components = ((0.5, 8.0), (0.5, 2.0))
 """For a posterior whose tails the narrow one does not reach; it is tried when that one fails its self-check."""
 MIN_ACCEPTANCE = 0.1
 NOTHING = -1e250
 """Stands for a log density of minus infinity: differences of it are still numbers."""
-_MEMORY = 0.4
+_MEMORY = 0.1
+_MOST_SKEWNESS = 0.7
+"""Of what weights tell of it; a split normal can have 0.995 at most."""
 _MAX_NEWTON = 40
 _LENGTHS = np.array([2.0, 1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 0.001])
 """Of the steps that are tried, as multiples of Newton's."""
@@ -71,23 +73,57 @@ class Chains:
 
 @dataclass(frozen=True, slots=True)
 class _Proposal:
-    """A mixture of multivariate t distributions with one location and one scatter (`root` times its transpose)."""
+    """A mixture of multivariate split-t distributions (Geweke 1989) with one location, scatter and skewness.
+
+    Around `center` (dim,) lie axes, the columns of `root` (dim, dim); along each the scale is `left` on one side and
+    `right` on the other (dim,).
+    """
 
     center: Float
     root: Float
+    left: Float
+    right: Float
     components: Components = NARROW
+
+    @classmethod
+    def symmetric(cls, center: Float, covariance: Float) -> "_Proposal":
+        """One without skewness."""
+        even = np.ones(len(center))
+        return cls(center, _root(covariance), even, even)
+
+    @classmethod
+    def matching(cls, points: Float, weights: Float) -> "_Proposal":
+        """One whose mean, scatter and skewness along each axis are those of weighted points (point, dim)."""
+        mean = weights @ points
+        spread = points - mean
+        # The narrow component takes the scatter as it is: its own variance is a tenth larger, which does no harm.
+        root = _root((weights[:, None] * spread).T @ spread)
+        along = np.linalg.solve(root, spread.T)
+        skewness = np.clip((along**3) @ weights, -_MOST_SKEWNESS, _MOST_SKEWNESS)
+        # Of the two-piece normal with variance 1 and right - left = d the skewness is c d (1 + (6 / pi - 2) d^2), and
+        # the mean is c d to the right of the center.
+        c = np.sqrt(2 / np.pi)
+        d = skewness / c
+        for _ in range(4):
+            d = skewness / c / (1 + (6 / np.pi - 2) * d**2)
+        right = (d + np.sqrt(d**2 + 4 * (1 - (1 - 2 / np.pi) * d**2))) / 2
+        return cls(mean - root @ (c * d), root, right - d, right)
 
     def draw(self, size: int, source: np.random.Generator) -> Float:
         normal = source.standard_normal((size, len(self.center)))
         component = source.choice(len(self.components), size, p=[share for share, _ in self.components])
         degrees = np.array([df for _, df in self.components])[component]
         mixing = source.chisquare(degrees) / degrees
-        return np.asarray(self.center + (normal @ self.root.T) / np.sqrt(mixing)[:, None])
+        # The side is taken in proportion to its scale, so that the density has no step at the center.
+        side = source.random(normal.shape) * (self.left + self.right) < self.right
+        scaled = np.abs(normal) * np.where(side, self.right, -self.left)
+        return np.asarray(self.center + (scaled @ self.root.T) / np.sqrt(mixing)[:, None])
 
     def log_density(self, points: Float) -> Float:
         d = len(self.center)
-        squared = (np.linalg.solve(self.root, (points - self.center).T) ** 2).sum(axis=0)
-        log_det = float(np.log(np.diagonal(self.root)).sum())
+        along = np.linalg.solve(self.root, (points - self.center).T)
+        squared = ((along / np.where(along > 0, self.right[:, None], self.left[:, None])) ** 2).sum(axis=0)
+        log_volume = float(np.log(np.diagonal(self.root) * (self.left + self.right) / 2).sum())
         parts = [
             np.log(share)
             + gammaln((df + d) / 2)
@@ -96,7 +132,7 @@ class _Proposal:
             - (df + d) / 2 * np.log1p(squared / df)
             for share, df in self.components
         ]
-        return np.asarray(np.logaddexp.reduce(parts) - log_det)
+        return np.asarray(np.logaddexp.reduce(parts) - log_volume)
 
 
 def sample(
@@ -127,7 +163,7 @@ def sample(
     d = len(start)
     mode, curvature = find_mode(log_density, start, walls)
     try:
-        proposal = _Proposal(mode, _root(np.asarray(np.linalg.inv(curvature), dtype=np.float64)))
+        proposal = _Proposal.symmetric(mode, np.asarray(np.linalg.inv(curvature), dtype=np.float64))
     except np.linalg.LinAlgError as error:
         raise NoMode("the curvature at the mode cannot be inverted") from error
     size = 1000 if d <= 8 else 2000
@@ -325,11 +361,7 @@ def _improve(rounds: list[tuple[Float, Float]]) -> _Proposal | None:
     weight /= weight.sum()
     if 1.0 / np.sum(weight**2) < 5 * pooled.shape[1]:
         return None
-    center = weight @ pooled
-    spread = pooled - center
-    # The narrow component takes the scatter as it is: its own variance is a tenth larger, which does no harm.
-    scatter = (weight[:, None] * spread).T @ spread
-    return _Proposal(center, _root(scatter))
+    return _Proposal.matching(pooled, weight)
 
 
 def _resample(points: Float, log_weights: Float, source: np.random.Generator) -> Float:
