@@ -41,9 +41,14 @@ def assemble(encoding: Encoding, table: Table, *, response: bool) -> Design:
         if trials is None or not encoding.trial_names <= set(table.names):
             return design
         return replace(design, trials=evaluate(trials, table, encoding.variables.memory))
-    left = encode_response(encoding.parsed.response, table, encoding.variables)
+    left = encode_response(encoding.parsed.response, table, encoding.variables, encoding.outcomes)
     return replace(
-        design, y=left.y, trials=left.trials, weights=left.weights, standard_error=left.standard_error
+        design,
+        y=left.y,
+        trials=left.trials,
+        weights=left.weights,
+        standard_error=left.standard_error,
+        outcomes=encoding.outcomes,
     )
 
 

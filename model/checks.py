@@ -79,9 +79,14 @@ def changed_columns(needed: Sequence[str], kinds: Mapping[str, Kind], table: Tab
     return issues
 
 
-def wrong_levels(structure: Structure, table: Table, levels: Mapping[str, Sequence[Value]]) -> list[Issue]:
-    """What is wrong with the levels given: unknown or numeric columns, repeated or missing values."""
-    columns = (factor_column(variable, table) for variable in structure.variables)
+def wrong_levels(
+    structure: Structure, table: Table, levels: Mapping[str, Sequence[Value]], response: str | None = None
+) -> list[Issue]:
+    """What is wrong with the levels given: unknown or numeric columns, repeated or missing values.
+
+    `response` is the column of a response that has levels.
+    """
+    columns = [response, *(factor_column(variable, table) for variable in structure.variables)]
     categorical = structure.group_names | {name for name in columns if name is not None}
     return [
         Issue("invalid-levels", message, f"/levels/{escape_pointer(name)}", column=name)

@@ -45,8 +45,8 @@ class Design:
 
     `x` has the intercept as its first column when `intercept` is true. `y`, `weights`, `standard_error` (of
     `se()`) and `trials` are None where the formula has none or where rows are to be predicted (but for
-    `trials(n)` of data that have n). Of `cbind(s, f)` y is s and trials s + f. `notices` say where a basis
-    is extrapolated.
+    `trials(n)` of data that have n). Of `cbind(s, f)` y is s and trials s + f; of text y is the place in
+    `outcomes`. `notices` say where a basis is extrapolated.
     """
 
     x: Float  # (row, coef)
@@ -59,6 +59,7 @@ class Design:
     standard_error: Float | None = None
     trials: Float | None = None
     notices: tuple[Notice, ...] = ()
+    outcomes: tuple[str | int | float | bool, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -20,7 +20,7 @@ from model.grouping import learn_levels
 from model.identifiability import aliased_columns, constant_slopes, constant_within
 from model.learnt import Aliased, ColumnNeed, Encoding, Missing
 from model.levels import Value, distinct, listing
-from model.response import encode_response, response_nodes
+from model.response import encode_response, learn_outcomes, response_nodes, text_response
 from model.spread import Spread, spread_of
 from model.table import Table
 from model.variables import Variables, learn_variables
@@ -52,12 +52,13 @@ def learn(
     )
     if not used.rows:
         raise InvalidModel(issues)
-    variables, group_levels = _learn_parts(formula, used, levels, issues)
+    variables, group_levels, outcomes = _learn_parts(formula, used, levels, issues)
     encoding = Encoding(
         formula=str(formula),
         kinds={name: used[name].kind for name in used.names},
         variables=variables,
         levels=group_levels,
+        outcomes=outcomes,
         rows=used.rows,
         dropped=tuple(dropped.tolist()),
         missing=missing,
@@ -122,28 +123,33 @@ def _spreads(table: Table, names: frozenset[str]) -> dict[str, Spread]:
 
 def _learn_parts(
     formula: Formula, table: Table, levels: Mapping[str, Sequence[Value]], issues: list[Issue]
-) -> tuple[Variables, tuple[tuple[Level, ...], ...]]:
-    """What the variables and the grouping factors learn; raises InvalidModel with `issues` and all others."""
+) -> tuple[Variables, tuple[tuple[Level, ...], ...], tuple[Value, ...]]:
+    """What the variables, the grouping factors and the response learn; raises InvalidModel with `issues` and others."""
     structure = formula.structure
-    wrong = checks.wrong_levels(structure, table, levels)
+    answer = text_response(formula.response, table)
+    wrong = checks.wrong_levels(structure, table, levels, answer)
     issues += wrong
     levels = {name: given for name, given in levels.items() if name not in {issue.column for issue in wrong}}
     memory: dict[str, Learnt] = {}
     for node in (*response_nodes(formula.response), *structure.offsets):
-        with collecting(issues):
-            learn_value(node, table, memory)
+        if answer is None or node is not formula.response.value:
+            with collecting(issues):
+                learn_value(node, table, memory)
     variables, found = learn_variables(structure.variables, table, levels, memory)
     issues += [issue for issue in found if issue not in issues]
     group_levels: list[tuple[Level, ...]] = []
     for grouping in structure.groupings:
         with collecting(issues):
             group_levels.append(learn_levels(grouping, table, levels))
+    outcomes: tuple[Value, ...] = ()
+    with collecting(issues):
+        outcomes = learn_outcomes(formula.response, table, levels)
     if not issues:
         with collecting(issues):
-            encode_response(formula.response, table, variables)
+            encode_response(formula.response, table, variables, outcomes)
     if issues:
         raise InvalidModel(issues)
-    return variables, tuple(group_levels)
+    return variables, tuple(group_levels), outcomes
 
 
 def _too_large(encoding: Encoding) -> Iterator[Issue]:

@@ -152,8 +152,11 @@ def check_response(family: Family, design: Design) -> list[Issue]:
     if family.name != "gaussian" and design.standard_error is not None:
         message = f"se() belongs to gaussian responses, not to the {family.name} family."
         refuse("response-mismatch", message)
-    if family.name == "bernoulli":
-        expect((y == 0) | (y == 1), "0 or 1 (or a boolean)")
+    if design.outcomes and family.name != "bernoulli":
+        message = f"Text of two levels is a bernoulli response; one of the {family.name} family is a number."
+        refuse("column-type", message)
+    elif family.name == "bernoulli":
+        expect((y == 0) | (y == 1), "0 or 1, a boolean, or text of two levels")
     elif family.counts:
         expect((y >= 0) & (y == np.floor(y)), "a count (0, 1, 2, …)")
     if trials is not None and not trials.any():

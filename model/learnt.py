@@ -51,7 +51,7 @@ class Encoding:
     `dropped` are the numbers of the rows left out for missing values, `aliased` the columns of X left out as
     linear combinations of others; `x_means` (coef,) are the means of X's columns over the rows used;
     `singletons` are the factors that have one row in every level; `constants` are, of each factor, the variables
-    that have one value in all rows of a level.
+    that have one value in all rows of a level; `outcomes` are the levels of a response that holds text.
     """
 
     formula: str
@@ -62,6 +62,7 @@ class Encoding:
     x_means: tuple[float, ...] = ()
     singletons: tuple[str, ...] = ()
     constants: tuple[tuple[str, ...], ...] = ()
+    outcomes: tuple[Value, ...] = ()
     dropped: tuple[int, ...] = ()
     aliased: tuple[str, ...] = ()
     warnings: tuple[Notice, ...] = ()
@@ -161,6 +162,7 @@ class Encoding:
             "x_means": list(self.x_means),
             "singletons": list(self.singletons),
             "constants": list(map(list, self.constants)),
+            "outcomes": list(self.outcomes),
             "dropped": list(self.dropped),
             "aliased": list(self.aliased),
             "warnings": [asdict(notice) for notice in self.warnings],
@@ -186,6 +188,7 @@ class Encoding:
             x_means=tuple(document["x_means"]),
             singletons=tuple(document["singletons"]),
             constants=tuple(map(tuple, document["constants"])),
+            outcomes=tuple(document["outcomes"]),
             dropped=tuple(document["dropped"]),
             aliased=tuple(document["aliased"]),
             warnings=tuple(

@@ -1,8 +1,10 @@
 """The left-hand side as arrays: y, and the trials, weights and standard errors of its rows.
 
-Only what the data alone can tell is checked here; what a family asks of y is the family's to check.
+Of text the second level counts as 1, as in R. Only what the data alone can tell is checked here; what a family asks of
+y is the family's to check.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 from model.errors import InvalidModel, Issue
 from model.formula import Response
 from model.functions import evaluate
-from model.syntax import Node
+from model.levels import Value, distinct, listing
+from model.syntax import Name, Node
 from model.table import Table
 from model.variables import Variables
 
@@ -34,8 +37,40 @@ def response_nodes(response: Response) -> tuple[Node, ...]:
     return (*values, *(call.arguments[0].value for call in response.additions))
 
 
-def encode_response(response: Response, table: Table, variables: Variables) -> ResponseArrays:
-    """Evaluate the left-hand side in every row; raises InvalidModel with every issue."""
+def text_response(response: Response, table: Table) -> str | None:
+    """The column of a response that holds text."""
+    node = response.value
+    return node.name if isinstance(node, Name) and table[node.name].kind == "text" else None
+
+
+def learn_outcomes(
+    response: Response, table: Table, given: Mapping[str, Sequence[Value]]
+) -> tuple[Value, ...]:
+    """The two levels of a response that holds text, in the order `given` or by code point; otherwise none.
+
+    Raises InvalidModel for text of another number of levels.
+    """
+    name = text_response(response, table)
+    if name is None:
+        return ()
+    present, _ = distinct(table[name])
+    levels = tuple(value for value in given.get(name, present) if value in set(present))
+    if len(levels) != 2:
+        message = (
+            f"Column {name!r} holds text of {len(levels)} levels, {listing(levels)};"
+            " a response is a number, a boolean or text of two levels."
+        )
+        raise InvalidModel(Issue("column-type", message, "/formula", response.value.position, name))
+    return levels
+
+
+def encode_response(
+    response: Response, table: Table, variables: Variables, outcomes: Sequence[Value] = ()
+) -> ResponseArrays:
+    """Evaluate the left-hand side in every row; raises InvalidModel with every issue.
+
+    `outcomes` are the levels of a response that holds text: y is the place of each row's level.
+    """
     issues: list[Issue] = []
 
     def value(node: Node | None) -> Float | None:
@@ -50,7 +85,9 @@ def encode_response(response: Response, table: Table, variables: Variables) -> R
     weights_node, error_node = response.addition("weights"), response.addition("se")
     trials_node = response.addition("trials")
     weights, error, trials = value(weights_node), value(error_node), value(trials_node)
-    if response.cbind is None:
+    if outcomes:
+        y = _places(response, table, outcomes)
+    elif response.cbind is None:
         y = evaluate(response.value, table, variables.memory)
     else:
         successes, failures = response.cbind
@@ -75,3 +112,12 @@ def encode_response(response: Response, table: Table, variables: Variables) -> R
     if issues:
         raise InvalidModel(issues)
     return ResponseArrays(y, trials, weights, error)
+
+
+def _places(response: Response, table: Table, outcomes: Sequence[Value]) -> Float:
+    assert isinstance(response.value, Name)
+    present, index = distinct(table[response.value.name])
+    if unknown := [value for value in present if value not in outcomes]:
+        message = f"{response.value} has values that the fit does not know: {listing(unknown)}."
+        raise InvalidModel(Issue("unknown-level", message, "/formula", response.value.position))
+    return np.array([outcomes.index(value) for value in present], dtype=np.float64)[index]

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from model.equations.deviations import Block
 from model.equations.expressions import (
     Applied,
+    Coded,
+    Covariate,
     Datum,
     Expression,
     Listed,
@@ -21,7 +23,7 @@ from model.equations.expressions import (
 )
 from model.equations.hierarchy import Hierarchy
 from model.spec import FitPlan
-from model.syntax import Node, Number, chain
+from model.syntax import Node, Number, chain, label
 
 _NAMES = {"gaussian": "Normal", "student": "Student_t", "negbinomial": "NegBinomial"}
 _DEGREES_OF_FREEDOM = "nu"
@@ -44,15 +46,17 @@ def likelihood(plan: FitPlan, of: Hierarchy) -> Statement:
     if (error := response.addition("se")) is not None:
         after = [_value(error, row)]
     trials = response.addition("trials")
-    outcome = response.value
+    outcome: Covariate = Datum(response.value, of.rows)
+    if plan.encoding.outcomes:
+        outcome = Coded(f"{label(response.value)}{plan.encoding.outcomes[1]}", of.rows)
     if response.cbind is not None:
-        outcome = response.cbind[0]
+        outcome = Datum(response.cbind[0], of.rows)
         before.append(Datum(chain(response.cbind, ["+"]), of.rows))
     if trials is not None:
         before.append(_value(trials, row))
     weights = response.addition("weights")
     return Statement(
-        Datum(outcome, of.rows),
+        outcome,
         "~",
         Applied(_NAMES.get(family.name, family.name.capitalize()), (*before, mean(of), *after)),
         (Over(plan.rows, row), *([] if weights is None else [Weighted(_value(weights, row))])),
