@@ -6,7 +6,7 @@ A message carries the id alone; the record says what became of it, so a message 
 import json
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,6 +57,13 @@ class Jobs:
                 taken: list[bytes] = client.hvals(channel.unacked_key)
         messages = [json.loads(entry) for entry in queued] + [json.loads(entry)[0] for entry in taken]
         return frozenset(message["headers"]["id"].rpartition(".")[0] for message in messages)
+
+    def lengths(self) -> Mapping[str, int]:
+        """Count the messages that no worker has taken, by queue."""
+        with _translated(), self.app.connection_for_write() as connection:
+            channel = connection.default_channel
+            with channel.conn_or_acquire() as client:
+                return {queue: client.llen(queue) for queue in QUEUES}
 
     def hold(self, delivery_tag: str) -> None:
         """Keep a taken message from being given to another worker for one more visibility timeout."""

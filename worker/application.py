@@ -3,12 +3,14 @@
 The main process needs Celery alone; the sampler is made in the pool's child.
 """
 
+import socket
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from celery import Celery
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+from celery.worker import state
 
 from store.jobs import FIT_TASK, Jobs, celery_app
 from store.redis import RedisStore
@@ -18,6 +20,7 @@ from worker.callbacks import Courier
 from worker.process import Sampler, SamplingProcess
 from worker.reconciler import Reconciler
 from worker.settings import WorkerSettings
+from worker.watchdog import Consumer, Watchdog
 
 
 def make_app(module: str, settings: WorkerSettings, make_sampler: Callable[[], Sampler]) -> Celery:
@@ -66,13 +69,24 @@ def make_app(module: str, settings: WorkerSettings, make_sampler: Callable[[], S
     def begin_looking_after(**_: object) -> None:
         reconciler = Reconciler(RedisStore(settings), Jobs(settings), settings)
         courier = Courier(RedisCallbacks(settings), secrets, settings)
-        reconciler.start()
-        courier.start()
+        watchdog = Watchdog(RedisStore(settings), Jobs(settings), _consumer(sender), settings)
+        threads = (reconciler, courier, watchdog)
+        for thread in threads:
+            thread.start()
 
         def stop(**_: object) -> None:
-            reconciler.stop()
-            courier.stop()
+            for thread in threads:
+                thread.stop()
 
         worker_shutting_down.connect(stop, weak=False)
 
     return app
+
+
+def _consumer(consumer: Any) -> Consumer:
+    return Consumer(
+        socket.gethostname(),
+        processes=lambda: list(consumer.pool.info["processes"]),
+        taken=lambda: int(state.all_total_count[0]),
+        running=lambda: len(state.active_requests),
+    )

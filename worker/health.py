@@ -1,6 +1,6 @@
-"""`python -m worker.health`: succeeds while a sampling process of this host is alive, for health checks.
+"""`python -m worker.health`: succeeds while a worker of this host is alive and takes what waits, for health checks.
 
-Cheaper than Celery's own ping, and true of the process that samples.
+Cheaper than Celery's own ping, and true of the processes that sample.
 """
 
 import socket
@@ -10,14 +10,25 @@ from store.redis import RedisStore
 from worker.settings import WorkerSettings
 
 
-def alive(store: Store, host: str) -> bool:
-    """Tell whether a sampling process of a host has beaten of late."""
-    return any(worker.id.rpartition(":")[0] == host for worker in store.workers())
+def complaint(store: Store, host: str, patience: float) -> str | None:
+    """Say what is wrong with the worker of a host, if anything is.
+
+    A fit that has waited for `patience` seconds beside a process that does nothing is not going to be taken.
+    """
+    states = [state for state in store.workers() if state.id.rpartition(":")[0] == host]
+    if not states:
+        return "no sampling process of this host is alive"
+    waited = max((queue.age for queue in store.queues().values()), default=0.0)
+    if waited >= patience and not any(state.busy for state in states):
+        return f"a fit has waited for {waited:.0f} s, and no sampling process of this host does anything"
+    return None
 
 
 if __name__ == "__main__":
+    settings = WorkerSettings()
     try:
-        healthy = alive(RedisStore(WorkerSettings()), socket.gethostname())
+        # Told before the watchdog acts, which ends the worker.
+        wrong = complaint(RedisStore(settings), socket.gethostname(), settings.deaf_patience / 2)
     except StoreUnavailable as error:
         raise SystemExit(str(error)) from error
-    raise SystemExit(0 if healthy else "no sampling process of this host is alive")
+    raise SystemExit(wrong)

@@ -22,6 +22,10 @@ class WorkerSettings(StoreSettings):
     heartbeat_ttl: float = 10.0
     reconcile_interval: float = 5.0
 
+    # A worker that does nothing for so long while fits wait ends, to be started anew.
+    deaf_patience: float = 60.0
+    watch_interval: float = 5.0
+
     # Callbacks under way at once; 0 on a worker that cannot reach where they go.
     callback_threads: int = Field(default=4, ge=0)
     callback_interval: float = 1.0

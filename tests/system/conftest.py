@@ -54,11 +54,11 @@ class Plant:
     log: Path
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start_worker(self) -> subprocess.Popen[bytes]:
-        """Start a worker and wait until its child is warm."""
+    def start_worker(self, app: str = "tests.worker.stand_in", *before_it: str) -> subprocess.Popen[bytes]:
+        """Start a worker, perhaps by another command, and wait until its child is warm."""
         before = {state.id for state in self.store.workers()}
-        command = [sys.executable, "-m", "stack.child", "--", sys.executable, "-m", "celery"]
-        options = ["--app", "tests.worker.stand_in", "worker", "--loglevel", "INFO"]
+        command = [sys.executable, "-m", "stack.child", "--", *before_it, sys.executable, "-m", "celery"]
+        options = ["--app", app, "worker", "--loglevel", "INFO"]
         options += ["--hostname", f"w{len(self.workers)}@test", "--without-gossip", "--without-mingle"]
         environment = os.environ | QUICK | {"REDIS_URL": self.server.url, "REMAP_SIGTERM": "SIGQUIT"}
         with self.log.open("ab") as log:
