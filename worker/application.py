@@ -66,7 +66,7 @@ def make_app(module: str, settings: WorkerSettings, make_sampler: Callable[[], S
         process().start()
 
     @worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
-    def begin_looking_after(**_: object) -> None:
+    def begin_looking_after(sender: Any, **_: object) -> None:
         reconciler = Reconciler(RedisStore(settings), Jobs(settings), settings)
         courier = Courier(RedisCallbacks(settings), secrets, settings)
         watchdog = Watchdog(RedisStore(settings), Jobs(settings), _consumer(sender), settings)
