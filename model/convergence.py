@@ -122,11 +122,13 @@ def _rows(draws: Float) -> Float:
 def _normal_scores(draws: Float) -> Float:
     """Normal quantiles of the ranks of each quantity's draws; equal draws share the mean of their ranks."""
     flat = _rows(draws)
-    size = flat.shape[1]
+    count, size = flat.shape
     order = np.argsort(flat, axis=1)
-    ordered = np.take_along_axis(flat, order, axis=1)
+    # Places in the flat array: taking and putting by them is several times faster than along an axis.
+    order += size * np.arange(count)[:, None]
+    ordered = np.take(flat, order)
     by_rank = _scores(size)
-    ranked = np.tile(by_rank[::2], (len(flat), 1))
+    ranked = np.tile(by_rank[::2], count)
     # Equal draws are few, if there are any, so only the places where they lie are looked at.
     equal = np.zeros(flat.shape, dtype=bool)
     np.equal(ordered[:, 1:], ordered[:, :-1], out=equal[:, :-1])
@@ -136,11 +138,9 @@ def _normal_scores(draws: Float) -> Float:
         last = places[np.diff(places, append=flat.size + 1) > 1] + 1
         lengths = last - first + 1
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        ranked.flat[np.repeat(first, lengths) + within] = np.repeat(
-            by_rank[first % size + last % size], lengths
-        )
+        ranked[np.repeat(first, lengths) + within] = np.repeat(by_rank[first % size + last % size], lengths)
     scores = np.empty_like(flat)
-    np.put_along_axis(scores, order, ranked, axis=1)
+    scores.reshape(-1)[order.reshape(-1)] = ranked
     return scores.reshape(draws.shape)
 
 
