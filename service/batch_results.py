@@ -1,14 +1,15 @@
-"""The results of a batch: a line of NDJSON or some rows of CSV for each member, in the order in which they ended.
+"""The results of a batch: a line of NDJSON or some rows for each member, in the order in which they ended.
 
 Members that were refused come first; some members are read from the store at a time, whatever there are in all.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
+import numpy as np
 import orjson
 import pyarrow as pa
 from anyio.to_thread import run_sync
@@ -19,13 +20,14 @@ from service.columnar import batch as rows_of
 from service.deps import Services
 from service.flat import SUMMARY_COLUMNS, columns_of, summary_rows
 from service.problems import document
+from service.row_writer import RowWriter
 from service.views import failure_view
 from store.base import StoreUnavailable
 from store.batches import REJECTED, BatchRecord, Ended, Member
 
 _PAUSE = 0.25  # between two looks at what has ended
 _AT_ONCE = 50  # members whose results are read together
-_COLUMNS = ("index", "custom_id", "fit_id", "status", *SUMMARY_COLUMNS)
+_NO_ESTIMATE: Mapping[str, Any] = dict.fromkeys(SUMMARY_COLUMNS)
 _WITH_A_RESULT = ("succeeded", "cancelled")
 
 
@@ -41,6 +43,7 @@ class _Place:
 class _Result:
     """What has become of a member: the summary as its worker has written it, or a problem, or neither."""
 
+    cursor: int
     index: int
     member: Member
     status: str
@@ -64,32 +67,39 @@ class Results:
 
     async def lines(self, after: int, follow: bool) -> AsyncIterator[bytes]:
         """Write a line for each member but the first `after`; with `follow` until the last has ended."""
+        try:
+            async for results in self._arriving(after, follow):
+                yield b"".join(map(_line, results))
+        except StoreUnavailable:
+            # The client comes back by itself, with the last cursor it has.
+            return
+
+    async def rows(self, after: int, follow: bool, media_type: str) -> AsyncIterator[bytes]:
+        """Write a row for each estimate, and one for a member that has none, of the same members.
+
+        Raises StoreUnavailable: rows that end early must not look as if they were all.
+        """
+        writer = RowWriter(_table([]).schema, media_type)
+        async for results in self._arriving(after, follow):
+            table = await run_sync(_table, results)
+            yield await run_sync(writer.write, table)
+        yield writer.close()
+
+    async def _arriving(self, after: int, follow: bool) -> AsyncIterator[list[_Result]]:
         number = 0
         while True:
-            try:
-                news = await run_sync(self._news)
-                if not news and await run_sync(self._is_gone):
-                    return
-                skipped = min(len(news), max(0, after - number))
-                number += skipped
-                for start in range(skipped, len(news), _AT_ONCE):
-                    some = news[start : start + _AT_ONCE]
-                    yield await run_sync(self._write, some, number)
-                    number += len(some)
-            except StoreUnavailable:
-                # The client comes back by itself, with the last cursor it has.
+            news = await run_sync(self._news)
+            if not news and await run_sync(self._is_gone):
                 return
+            skipped = min(len(news), max(0, after - number))
+            number += skipped
+            for start in range(skipped, len(news), _AT_ONCE):
+                some = news[start : start + _AT_ONCE]
+                yield await run_sync(self._results, some, number)
+                number += len(some)
             if not follow or self._here.draining or number >= self._record.size:
                 return
             await anyio.sleep(_PAUSE)
-
-    def tables(self, after: int) -> Iterator[pa.RecordBatch]:
-        """Give a row for each estimate, and one for a member that has none; the first table has no rows."""
-        yield rows_of(columns_of([], _COLUMNS))
-        news = self._news()[after:]
-        for start in range(0, len(news), _AT_ONCE):
-            results = self._results(news[start : start + _AT_ONCE])
-            yield rows_of(columns_of([row for result in results for row in _rows(result)], _COLUMNS))
 
     def _news(self) -> list[_Place]:
         ended: Sequence[Ended] = self._here.batches.ended(self._record.id, self._read)
@@ -100,24 +110,7 @@ class Results:
     def _is_gone(self) -> bool:
         return self._here.batches.get(self._record.id, self._record.tenant) is None
 
-    def _write(self, places: Sequence[_Place], number: int) -> bytes:
-        return b"".join(
-            to_json(
-                {
-                    "cursor": cursor,
-                    "index": result.index,
-                    "custom_id": result.member.custom_id,
-                    "fit_id": result.member.fit_id,
-                    "status": result.status,
-                    "summary": None if result.summary is None else orjson.Fragment(result.summary),
-                    "problem": result.problem,
-                }
-            )
-            + b"\n"
-            for cursor, result in enumerate(self._results(places), number + 1)
-        )
-
-    def _results(self, places: Sequence[_Place]) -> list[_Result]:
+    def _results(self, places: Sequence[_Place], number: int) -> list[_Result]:
         of = {place.index: self._members[place.index].fit_id for place in places}
         ids = sorted({fit_id for fit_id in of.values() if fit_id is not None})
         fits = self._here.store.get_many(ids)
@@ -125,7 +118,7 @@ class Results:
             [fit_id for fit_id, fit in fits.items() if fit.status in _WITH_A_RESULT], "summary"
         )
         results = []
-        for place in places:
+        for cursor, place in enumerate(places, number + 1):
             member = self._members[place.index]
             fit = fits.get(member.fit_id or "")
             problem = member.problem
@@ -136,19 +129,37 @@ class Results:
             if same and fit is not None and fit.failure is not None:
                 problem = failure_view(fit.failure, self._here.settings.problem_base)
             summary = summaries.get(member.fit_id or "") if same else None
-            results.append(_Result(place.index, member, place.status, summary, problem))
+            results.append(_Result(cursor, place.index, member, place.status, summary, problem))
         return results
 
 
-def _rows(result: _Result) -> Iterator[dict[str, Any]]:
-    about = {
-        "index": str(result.index),
+def _line(result: _Result) -> bytes:
+    line = {
+        "cursor": result.cursor,
+        "index": result.index,
         "custom_id": result.member.custom_id,
         "fit_id": result.member.fit_id,
         "status": result.status,
+        "summary": None if result.summary is None else orjson.Fragment(result.summary),
+        "problem": result.problem,
     }
-    if result.summary is None:
-        yield {**about, **dict.fromkeys(SUMMARY_COLUMNS)}
-        return
-    for row in summary_rows(orjson.loads(result.summary)):
-        yield {**about, **row}
+    return to_json(line) + b"\n"
+
+
+def _table(results: Sequence[_Result]) -> pa.RecordBatch:
+    of: list[_Result] = []
+    estimates: list[Mapping[str, Any]] = []
+    for result in results:
+        found = [_NO_ESTIMATE] if result.summary is None else list(summary_rows(orjson.loads(result.summary)))
+        of += [result] * len(found)
+        estimates += found
+    return rows_of(
+        {
+            "cursor": np.array([result.cursor for result in of], dtype=np.int64),
+            "index": np.array([result.index for result in of], dtype=np.int64),
+            "custom_id": [result.member.custom_id for result in of],
+            "fit_id": [result.member.fit_id for result in of],
+            "status": [result.status for result in of],
+            **columns_of(estimates, SUMMARY_COLUMNS),
+        }
+    )

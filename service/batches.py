@@ -18,13 +18,12 @@ from service.batch_results import Results
 from service.bodies import ListBody, work_on
 from service.caching import fresh
 from service.callbacks import call_back_about_batch, checker
-from service.columnar import write_batches
 from service.datasets import opener
 from service.deps import Here, Services, Tenant
 from service.documentation import answers, header_parameters, list_request
 from service.idempotency import once
 from service.lookup import find_batch
-from service.media_types import CSV, JSON, NDJSON
+from service.media_types import JSON, NDJSON, TABLES
 from service.members import Candidate, read_members
 from service.negotiation import accepted_media_type
 from service.problems import Refusal, document, issue_errors, summarize
@@ -159,11 +158,11 @@ def delete_batch(
         (
             200,
             "A line for each member that has ended, in that order: `cursor`, `index`, `custom_id`, `fit_id`, "
-            "`status`, `summary`, `problem`. CSV has a row for each estimate.",
+            "`status`, `summary`, `problem`. The other formats have a row for each estimate.",
             None,
         ),
         problems=_PROBLEMS,
-        others=(NDJSON, CSV),
+        others=(NDJSON, *TABLES),
     ),
 )
 async def list_results(
@@ -173,19 +172,20 @@ async def list_results(
     batch_id: str,
     after: Annotated[int, Query(ge=0, le=1_000_000, description="Only what follows this `cursor`.")] = 0,
     follow: Annotated[
-        Literal["0", "1"], Query(description="1: the answer lasts until the last member has ended (NDJSON).")
+        Literal["0", "1"], Query(description="1: the answer lasts until the last member has ended.")
     ] = "0",
 ) -> Response:
     """Give the members that have ended, in the order in which they did; each line's `cursor` resumes after it."""
-    media_type = accepted_media_type(request, NDJSON, CSV)
-    if follow == "1" and media_type != NDJSON:
-        raise Refusal("invalid-parameter", "Only NDJSON can be followed.")
+    media_type = accepted_media_type(request, NDJSON, *TABLES)
     results = await run_sync(lambda: Results(request, here, find_batch(here, tenant, batch_id)))
+    following = follow == "1"
+    written = (
+        results.lines(after, following)
+        if media_type == NDJSON
+        else results.rows(after, following, media_type)
+    )
     headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}
-    if media_type == NDJSON:
-        lines = results.lines(after, follow == "1")
-        return StreamingResponse(lines, media_type=NDJSON, headers=headers)
-    return StreamingResponse(write_batches(results.tables(after), CSV), media_type=CSV, headers=headers)
+    return StreamingResponse(written, media_type=media_type, headers=headers)
 
 
 @router.post(

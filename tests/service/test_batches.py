@@ -1,16 +1,20 @@
 """Batches: lists, lines and one model for each value; what ends is told in order, once, and can be resumed."""
 
 import io
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import orjson
+import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
 from service.answers.batches import Batch, BatchList
 from service.answers.common import Problem
+from service.media_types import CSV, PARQUET, TABLES
 from store.batches import Member
 from store.memory import MemoryStore
 from store.records import Failure
@@ -71,8 +75,6 @@ def test_results_come_in_the_order_in_which_they_end(
 def test_a_follower_gets_what_ends_while_it_waits(
     client: TestClient, queued: list[tuple[str, str]], finish: Callable[..., Any]
 ) -> None:
-    import threading
-
     batch = submit(client, {"fits": [seeded(1), seeded(2)]})
     finish(queued[0][0])
     later = threading.Timer(0.3, finish, [queued[1][0]])
@@ -195,19 +197,36 @@ def test_a_failed_and_a_deleted_member_say_so(
     assert (lines[1]["status"], lines[1]["summary"]) == ("gone", None)
 
 
-def test_estimates_come_as_csv(
-    client: TestClient, queued: list[tuple[str, str]], finish: Callable[..., Any]
+def read_rows(answer: Any) -> pa.Table:
+    assert answer.status_code == 200, answer.text
+    content = io.BytesIO(answer.content)
+    kind = answer.headers["Content-Type"].partition(";")[0]
+    if kind == CSV:
+        return pyarrow.csv.read_csv(content)
+    return pq.read_table(content) if kind == PARQUET else pa.ipc.open_stream(content).read_all()
+
+
+@pytest.mark.parametrize("media_type", TABLES)
+def test_estimates_come_as_rows(
+    client: TestClient, queued: list[tuple[str, str]], finish: Callable[..., Any], media_type: str
 ) -> None:
     batch = submit(client, {"fits": [seeded(1, custom_id="good"), "bad"]})
-    finish(queued[0][0])
-    answer = client.get(f"/v1/batches/{batch.id}/results", headers={"Accept": "text/csv"})
-    rows = pyarrow.csv.read_csv(io.BytesIO(answer.content)).to_pylist()
+    address, accept = f"/v1/batches/{batch.id}/results", {"Accept": media_type}
+    assert read_rows(client.get(address, headers=accept))["status"].to_pylist() == ["rejected"]
+    later = threading.Timer(0.3, finish, [queued[0][0]])
+    later.start()
+    followed = read_rows(client.get(f"{address}?follow=1", headers=accept))
+    table = read_rows(client.get(address, headers=accept))
+    assert followed.equals(table)
+    rows = table.to_pylist()
     line = next(line for line in results(client, batch) if line["index"] == 0)
     slope = next(row for row in rows if row["parameter"] == "b[x]")
     assert (slope["custom_id"], slope["mean"]) == ("good", line["summary"]["population"][1]["mean"])
+    assert (slope["cursor"], slope["index"]) == (line["cursor"], 0) == (2, 0)
     assert [row["status"] for row in rows if not row["parameter"]] == ["rejected"]
-    follow = client.get(f"/v1/batches/{batch.id}/results?follow=1", headers={"Accept": "text/csv"})
-    assert (follow.status_code, follow.json()["type"]) == (422, "/problems/invalid-parameter")
+    rest = read_rows(client.get(f"{address}?after=1", headers=accept))
+    assert rest.num_rows == table.num_rows - 1
+    assert client.get(address, headers={"Accept": "image/png"}).status_code == 406
 
 
 def test_an_idempotency_key_gives_the_first_batch(client: TestClient) -> None:
