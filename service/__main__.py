@@ -5,6 +5,7 @@ import uvicorn
 from service.app import create_app
 from service.keys import InvalidKeys, KeyRing, refusal_to_listen
 from service.logs import configure
+from service.protocol import http_protocol
 from service.settings import ServiceSettings
 from store.settings import StoreSettings
 from store.signing import InvalidSecrets, Secrets
@@ -25,6 +26,7 @@ def main() -> None:
         create_app(settings, keys=keys),
         host=settings.host,
         port=settings.port,
+        http=http_protocol(settings.problem_base),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -18,6 +18,7 @@ Responses = dict[int | str, dict[str, Any]]
 _BINARY = (ARROW, NETCDF, PARQUET, PNG)
 
 _EVERY_OPERATION = (
+    "bad-request",
     "not-acceptable",
     "address-too-long",
     "invalid-parameter",

@@ -29,7 +29,9 @@ _TAGS = {
     "datasets": "Rows that are uploaded once and named by requests.",
     "fits": "A model fitted to data: submitted, followed, listed, cancelled, deleted.",
     "results": "What a fit found: estimates, draws, predictions.",
+    "plots": "A fit in pictures, as SVG and PNG, made of the numbers that the results give.",
     "batches": "Many fits at once.",
+    "callbacks": "What was sent to addresses of yours when a fit or a batch had ended.",
     "formulas": "A model checked without being fitted.",
     "service": "The service itself: whether it is alive and ready, its limits, its problems, its metrics.",
 }

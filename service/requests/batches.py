@@ -42,7 +42,13 @@ class BatchRequest(Strict):
     # Each member is validated by itself, so that one that is wrong stops no other.
     fits: Annotated[
         list[Any] | None,
-        WithJsonSchema({"type": ["array", "null"], "items": {"$ref": "#/components/schemas/BatchMember"}}),
+        WithJsonSchema(
+            {
+                "type": ["array", "null"],
+                "items": {"$ref": "#/components/schemas/BatchMember"},
+                "minItems": 1,
+            }
+        ),
     ] = None
     template: Annotated[
         dict[str, Any] | None,

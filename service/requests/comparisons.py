@@ -16,5 +16,5 @@ class ComparisonRequest(Strict):
         }
     )
 
-    fits: list[str] = Field(min_length=2, max_length=MOST_FITS)
+    fits: list[str] = Field(min_length=2, max_length=MOST_FITS, json_schema_extra={"uniqueItems": True})
     """Their ids."""

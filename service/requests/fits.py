@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from model.spec import MAX_CHAINS, MAX_DRAWS, MAX_TREE_DEPTH
 from service.requests.callbacks import FitCallback
-from service.requests.common import COLUMNS_EXAMPLE, Data, Strict, either
+from service.requests.common import COLUMNS_EXAMPLE, Data, Integer, Seed, Strict, either
 
 FORMULA_EXAMPLE = "student_reading_score ~ student_age_s + (1 + student_age_s | teacher_id)"
 
@@ -65,13 +65,13 @@ class Sampler(Strict):
     """How the posterior is sampled."""
 
     method: Literal["auto", "collapsed", "nuts"] = "auto"
-    chains: int = Field(default=4, ge=1, le=MAX_CHAINS)
-    warmup: int = Field(default=1000, ge=0, le=MAX_DRAWS)
-    draws: int = Field(default=1000, ge=1, le=MAX_DRAWS)
+    chains: Integer = Field(default=4, ge=1, le=MAX_CHAINS)
+    warmup: Integer = Field(default=1000, ge=0, le=MAX_DRAWS)
+    draws: Integer = Field(default=1000, ge=1, le=MAX_DRAWS)
     """Draws of each chain, after warm-up."""
     target_accept: float = Field(default=0.8, ge=0.5, lt=1)
-    max_tree_depth: int = Field(default=10, ge=1, le=MAX_TREE_DEPTH)
-    seed: int | None = Field(default=None, ge=0, lt=1 << 63)
+    max_tree_depth: Integer = Field(default=10, ge=1, le=MAX_TREE_DEPTH)
+    seed: Seed | None = None
     """Left out, it follows from the rest of the request, so that equal requests are equal."""
 
 

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from model.row_contrasts import RowContrast
-from service.requests.common import Data, Strict, either
+from service.requests.common import Data, Seed, Strict, either
 
 _RowNumber = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,8})$")]
 
@@ -64,7 +64,7 @@ class PredictionRequest(Strict):
     """A term is a grouping factor by its name, or a part of its effects as a formula says it, `1 | g`."""
     new_levels: Literal["error", "sample", "population"] = "error"
     prob: float = Field(default=0.95, gt=0, lt=1)
-    seed: int | None = Field(default=None, ge=0, lt=1 << 63)
+    seed: Seed | None = None
     returns: Literal["summary", "draws"] = Field(default="summary", alias="return")
     layout: Literal["columns", "records"] = "columns"
     """Whether a summary comes as lists by name, or as one object for each row."""

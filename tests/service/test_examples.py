@@ -17,7 +17,14 @@ def example(path: str) -> dict[str, Any]:
 
 
 def test_every_body_has_an_example_that_works(client: TestClient, finish: Callable[..., Any]) -> None:
-    tried = {"/v1/batches", "/v1/datasets", "/v1/fits", "/v1/formulas/check", "/v1/fits/{fit_id}/predictions"}
+    tried = {
+        "/v1/batches",
+        "/v1/comparisons",
+        "/v1/datasets",
+        "/v1/fits",
+        "/v1/formulas/check",
+        "/v1/fits/{fit_id}/predictions",
+    }
     assert {path for path, methods in PATHS.items() if "requestBody" in methods.get("post", {})} == tried
 
     fit = client.post("/v1/fits", json=example("/v1/fits"))
@@ -29,4 +36,13 @@ def test_every_body_has_an_example_that_works(client: TestClient, finish: Callab
     finish(fit.json()["id"])
     predictions = example("/v1/fits/{fit_id}/predictions")
     answer = client.post(f"/v1/fits/{fit.json()['id']}/predictions", json=predictions)
+    assert answer.status_code == 200, answer.text
+
+    simpler = {**example("/v1/fits"), "formula": "student_reading_score ~ 1 + (1 | teacher_id)", "priors": []}
+    other = client.post("/v1/fits", json=simpler)
+    assert other.status_code == 202, other.text
+    finish(other.json()["id"])
+    # The ids of the example are nobody's.
+    compared = {**example("/v1/comparisons"), "fits": [fit.json()["id"], other.json()["id"]]}
+    answer = client.post("/v1/comparisons", json=compared)
     assert answer.status_code == 200, answer.text
