@@ -23,6 +23,7 @@ from model.priors import PriorStatement
 from model.spec import FitSpec, SamplerSettings, prepare
 from model.summary import scalars
 from model.table import Table
+from tests.worker.silent import Silent
 from worker.fitting import fit
 
 CHAINS = 4
@@ -67,17 +68,6 @@ TASKS = (
     Task("binomial, 56 rows of 10 trials, (1 | 15 levels)", "binomial", 56, 15, False, 10),
     Task("poisson, 403 rows, (1 | 118 levels)", "poisson", 403, 118, False),
 )
-
-
-class Silent:
-    """Nobody listens to a benchmark."""
-
-    def report(self, phase: str, fraction: float | None = None, draws: int = 0, divergences: int = 0) -> None:
-        """Nobody listens."""
-
-    def cancelled(self) -> bool:
-        """Nobody stops it."""
-        return False
 
 
 def ours(task: Task, warmup: int) -> Callable[[int], tuple[float, float]]:

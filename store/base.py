@@ -144,6 +144,17 @@ class Store(Protocol):
         """Note how far the fit is; one event each `event_interval` seconds, or a new phase."""
         ...
 
+    def save_checkpoint(self, claim: Claim, data: bytes) -> bool:
+        """Keep what another worker needs to go on with the fit, in place of what was kept; False if the claim is lost.
+
+        It lives for `checkpoint_ttl` seconds, and never longer than the fit runs. Raises StoreFull.
+        """
+        ...
+
+    def checkpoint(self, claim: Claim) -> bytes | None:
+        """Give what was kept last, by this worker or by one before it; None if nothing was or the claim is lost."""
+        ...
+
     def finish(self, claim: Claim, result: Result, artifacts: Mapping[str, bytes]) -> bool:
         """Publish a success with its artifacts, all at once; False if the claim is lost."""
         ...

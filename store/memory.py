@@ -42,6 +42,8 @@ class _Fit:
     due: float
     waiting_since: float
     fence: str | None = None
+    checkpoint: bytes | None = None
+    checkpoint_until: float = 0.0
     artifacts: dict[str, bytes] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
@@ -240,6 +242,21 @@ class MemoryStore:
                 self._tell(fit, "progress", progress)
             return Lease(held=True, cancel=fit.record.status is FitStatus.CANCELLING)
 
+    def save_checkpoint(self, claim: Claim, data: bytes) -> bool:
+        """Keep what another worker needs to go on with the fit."""
+        with self._changed:
+            fit = self._held(claim)
+            if fit is None:
+                return False
+            fit.checkpoint, fit.checkpoint_until = data, self._clock() + self._policy.checkpoint_ttl
+            return True
+
+    def checkpoint(self, claim: Claim) -> bytes | None:
+        """Give what was kept last."""
+        with self._changed:
+            fit = self._held(claim)
+            return None if fit is None or self._clock() >= fit.checkpoint_until else fit.checkpoint
+
     def finish(self, claim: Claim, result: Result, artifacts: Mapping[str, bytes]) -> bool:
         """Publish a success with its artifacts, all at once."""
         return self._publish(claim, FitStatus.SUCCEEDED, result, artifacts)
@@ -401,7 +418,7 @@ class MemoryStore:
         expires = now + (self._policy.result_ttl if succeeded else self._policy.unsuccessful_ttl)
         if not succeeded:
             fit.payload = None
-        fit.fence = None
+        fit.fence = fit.checkpoint = None
         fit.record = replace(fit.record, finished_at=now, expires_at=expires)
         self._outcomes[str(status), fit.record.method or "none"] += 1
         self._tombstones[fit.record.id] = (fit.record.tenant, expires + self._policy.tombstone_ttl)

@@ -17,6 +17,7 @@ class Policy:
     extend_interval: float
     unsuccessful_ttl: float
     tombstone_ttl: float
+    checkpoint_ttl: float
     outcomes_ttl: float
     tenant_bytes: int
     max_active: int

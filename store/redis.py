@@ -44,7 +44,18 @@ from store.wire import (
     worker_to_json,
 )
 
-_ABOUT_A_FIT = ("create", "claim", "renew", "progress", "conclude", "cancel", "recover", "extend", "delete")
+_ABOUT_A_FIT = (
+    "create",
+    "claim",
+    "renew",
+    "progress",
+    "checkpoint",
+    "conclude",
+    "cancel",
+    "recover",
+    "extend",
+    "delete",
+)
 _OTHERS = ("beat", "lead")
 _ALLOW_OOM = "#!lua flags=allow-oom\n"
 # What a record, its events and its index entries take beside the payload, roughly.
@@ -230,6 +241,27 @@ class RedisStore:
             "progress", claim.fit_id, claim.tenant, claim.fence, progress_to_json(progress), progress.phase
         )
         return Lease(bool(held), bool(cancel))
+
+    def save_checkpoint(self, claim: Claim, data: bytes) -> bool:
+        """Keep what another worker needs to go on with the fit."""
+        blob = self._keys.blob(claim.fit_id)
+        self._segments.refuse_if_full(len(data))
+        manifest = self._segments.upload(blob, data)
+        kept = self._run("checkpoint", claim.fit_id, claim.tenant, claim.fence, orjson.dumps(manifest))
+        if not kept:
+            self._segments.discard(blob, manifest)
+        return bool(kept)
+
+    def checkpoint(self, claim: Claim) -> bytes | None:
+        """Give what was kept last."""
+        key = self._keys.record(claim.fit_id)
+        with translated():
+            fence, manifest = cast(
+                list_[bytes | None], read(self._redis, "HMGET", key, "fence", "checkpoint")
+            )
+        if manifest is None or fence != claim.fence.encode():
+            return None
+        return self._segments.download(self._keys.blob(claim.fit_id), orjson.loads(manifest))
 
     def finish(self, claim: Claim, result: Result, artifacts: Mapping[str, bytes]) -> bool:
         """Publish a success with its artifacts, all at once."""

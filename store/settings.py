@@ -37,6 +37,8 @@ class StoreSettings(BaseSettings):
     dataset_ttl: float = 7 * DAY  # since the last upload of the same content
     # Segments that no record names yet; must outlast the slowest upload.
     upload_ttl: float = 600.0
+    # What a running fit has saved of itself, since it last did.
+    checkpoint_ttl: float = 1 * HOUR
 
     # Budgets.
     segment_bytes: int = 8 * MEBIBYTE
@@ -44,6 +46,7 @@ class StoreSettings(BaseSettings):
         default=0.75, gt=0, le=1
     )  # of the server's maxmemory; the rest is for results
     tenant_bytes: int = 1024 * MEBIBYTE
+    checkpoint_bytes: int = 64 * MEBIBYTE  # of a running fit; what is larger is not saved
     dataset_bytes: int = 1024 * MEBIBYTE  # of a tenant's data sets
     max_active: int = 10_000  # fits that are queued or running, of all tenants
     tenant_active: int = 5_000  # of one, so that none takes every place

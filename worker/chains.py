@@ -24,7 +24,9 @@ from worker.programs import walk as program
 _SECONDS = 0.4
 """How long a call may take: about what a progress bar or a cancel may wait."""
 _SAVING = 2.0
-"""Seconds between two saves, at the least; and they take a twentieth of the time at the most."""
+"""Seconds between two saves, at the least."""
+_SAVING_SHARE = 0.05
+"""How much of the time saving may take."""
 _AGREEMENT = 1.05
 """The largest split r_hat at which a warm-up ends before its bound."""
 
@@ -164,7 +166,7 @@ class Walk:
             began = time.monotonic()
             self.monitor.save(_written(self.places))
             ended = time.monotonic()
-            self._save_at = ended + max(_SAVING, 20 * (ended - began))
+            self._save_at = ended + max(_SAVING, (ended - began) / _SAVING_SHARE)
         finally:
             self._lock.release()
 
@@ -180,7 +182,9 @@ def no_numbers() -> InvalidModel:
 
 def _by_chain(values: Mapping[str, Any], start: int, stop: int) -> Arrays:
     """The used part of a chunk, (chain, draw, ...) from (draw, chain, ...)."""
-    return {name: np.swapaxes(np.asarray(array)[start:stop], 0, 1) for name, array in values.items()}
+    used = {name: np.swapaxes(np.asarray(array)[start:stop], 0, 1) for name, array in values.items()}
+    # In the order in which they are read back: sums over them are then the same to the last bit.
+    return {name: np.ascontiguousarray(array) for name, array in used.items()}
 
 
 def _agree(draws: Arrays) -> bool:

@@ -37,17 +37,13 @@ class Coordinates:
         moves: Mapping[str, NDArray[np.bool_]],
     ) -> "Coordinates":
         """Line up what is given by site; sites that are not in `moves` move as a whole."""
-
-        def vector(values: Mapping[str, Float]) -> Float:
-            return np.concatenate([values[name].ravel() for name in sites(shape)])
-
-        all_move = {name: np.ones(size, dtype=bool) for name, size in sites(shape).items()}
-        moving = vector({**all_move, **moves})
-        learned = {name: np.full(size, not name.endswith("/white")) for name, size in sites(shape).items()}
+        names = sites(shape)
+        whole = {name: np.ones(size, dtype=bool) for name, size in names.items()}
+        moving = np.concatenate([moves.get(name, whole[name]).ravel() for name in names])
         return cls(
-            center=vector(center),
-            variances=vector(variances),
-            learned=vector(learned).astype(bool),
+            center=np.concatenate([center[name].ravel() for name in names]),
+            variances=np.concatenate([variances[name].ravel() for name in names]),
+            learned=np.concatenate([whole[name].ravel() & (not name.endswith("/white")) for name in names]),
             streams=np.where(moving, np.cumsum(moving) - 1, -1),
         )
 

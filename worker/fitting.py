@@ -20,7 +20,7 @@ from model.summary import summarize
 from model.table import Table
 from worker import collapsed, nuts, wide
 from worker.compiled import COMPILED
-from worker.monitor import Monitor
+from worker.monitor import Cancelled, Monitor, Saved
 from worker.padding import collapsed_problem
 from worker.samplers.independence import NoMode
 
@@ -58,7 +58,7 @@ class _Stopwatch:
 
 
 def fit(plan: FitPlan, monitor: Monitor) -> FitResult:
-    """Fit a plan; raises Cancelled when the monitor says so."""
+    """Fit a plan; raises Cancelled when the monitor says so, with the draws so far if there are any."""
     watch = _Stopwatch()
     monitor.report("preparing", 0.0)
     with watch.phase("prepare"):
@@ -68,7 +68,10 @@ def fit(plan: FitPlan, monitor: Monitor) -> FitResult:
     with watch.phase("summarize"):
         summary = summarize(posterior, DEFAULT_PROB)
     warnings = tuple(Notice(**{**row, "parameters": tuple(row["parameters"])}) for row in summary["warnings"])
-    return FitResult(posterior, summary, posterior.method, reason, warnings, watch.timing)
+    result = FitResult(posterior, summary, posterior.method, reason, warnings, watch.timing)
+    if posterior.draws < plan.sampler.draws:
+        raise Cancelled(result)
+    return result
 
 
 def _sample(plan: FitPlan, design: Design, monitor: Monitor, watch: _Stopwatch) -> tuple[Posterior, str]:
@@ -117,6 +120,13 @@ class _Silent:
     def cancelled(self) -> bool:
         """Nobody stops it."""
         return False
+
+    def save(self, progress: Saved) -> None:
+        """Nothing is kept."""
+
+    def saved(self) -> Saved | None:
+        """Nothing was."""
+        return None
 
 
 _COMMON = ("y ~ x + (1 + x | g)", "y ~ 1 + (1 | g)")

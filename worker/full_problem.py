@@ -19,6 +19,9 @@ from worker.programs.hyper import Scalar, Scalars, lkj_constants
 from worker.rows import Rows
 from worker.shape import FullShape, GroupShape, bucket
 
+_ROUND = 300
+"""Transitions of a round of warm-up: enough where the start is good, as a penalized fit mostly is."""
+
 
 @dataclass(frozen=True)
 class FullProblem:
@@ -57,7 +60,7 @@ def full_problem(plan: FitPlan, design: Design, chains: int) -> FullProblem:
         factors=factors,
         scalars=len(fitted.parameters),
         chains=chains,
-        warmup=plan.sampler.warmup,
+        warmup=min(plan.sampler.warmup, _ROUND),
         max_tree_depth=plan.sampler.max_tree_depth,
     )
     error = np.ones(len(rows.y)) if rows.standard_error is None else rows.standard_error

@@ -14,7 +14,9 @@ from typing import Self
 
 from model.errors import RanefError
 from store.base import Store
+from store.codec import pack, unpack
 from store.records import Claim, Lease, Progress
+from worker.monitor import Saved
 from worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,26 @@ class HeldLease:
     def cancelled(self) -> bool:
         """Tell whether to stop."""
         return self._lease.cancel or not self._lease.held
+
+    def save(self, progress: Saved) -> None:
+        """Keep what another worker needs to go on with the fit, unless it is too large for that."""
+        if sum(array.nbytes for array in progress.arrays.values()) > self._settings.checkpoint_bytes:
+            return
+        try:
+            self._store.save_checkpoint(self._claim, pack(progress.meta, progress.arrays))
+        except RanefError as error:
+            log.warning("the progress of %s is not saved: %s", self._claim.fit_id, error)
+
+    def saved(self) -> Saved | None:
+        """Give what a worker before this one has saved."""
+        if self._claim.attempt == 1:
+            return None
+        try:
+            data = self._store.checkpoint(self._claim)
+            return None if data is None else Saved(*unpack(data))
+        except RanefError as error:
+            log.warning("what was saved of %s is not found: %s", self._claim.fit_id, error)
+            return None
 
     def _keep(self) -> None:
         hold_interval = self._settings.visibility_timeout / 4

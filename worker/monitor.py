@@ -1,15 +1,27 @@
 """What a sampler may say and ask while it runs; it knows neither the queue nor the store behind it."""
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from model.errors import RanefError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from worker.fitting import FitResult
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a sampler needs to go on where it was: plain JSON, and arrays by name."""
+
+    meta: Mapping[str, Any]
+    arrays: "Mapping[str, np.ndarray[Any, Any]]"
+
+
 class Monitor(Protocol):
-    """The sampler's only way out; both methods are cheap and never raise."""
+    """The sampler's only way out; no method raises, and all but `save` and `saved` are cheap."""
 
     def report(self, phase: str, fraction: float | None = None, draws: int = 0, divergences: int = 0) -> None:
         """Say how far the fit is: `fraction` in [0, 1] of the whole; to be called at least once a second."""
@@ -17,6 +29,14 @@ class Monitor(Protocol):
 
     def cancelled(self) -> bool:
         """Tell whether to stop: somebody asked, or the fit has been given to another worker."""
+        ...
+
+    def save(self, progress: Saved) -> None:
+        """Keep what the fit needs to go on from here should this process die; what is too large is not kept."""
+        ...
+
+    def saved(self) -> Saved | None:
+        """Give what a process that died had saved of this fit; None at a first attempt."""
         ...
 
 

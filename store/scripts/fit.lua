@@ -107,9 +107,12 @@ end
 
 local function all_segments()
   local names = {}
-  local payload, artifacts = field('payload'), field('artifacts')
-  if payload then
-    for _, name in ipairs(segments(cjson.decode(payload))) do names[#names + 1] = name end
+  local artifacts = field('artifacts')
+  for _, one in ipairs({'payload', 'checkpoint'}) do
+    local manifest = field(one)
+    if manifest then
+      for _, name in ipairs(segments(cjson.decode(manifest))) do names[#names + 1] = name end
+    end
   end
   if artifacts then
     for _, manifest in pairs(cjson.decode(artifacts)) do
@@ -117,6 +120,15 @@ local function all_segments()
     end
   end
   return names
+end
+
+-- What a running fit has saved of itself is nobody's once it has ended.
+local function drop_checkpoint()
+  local checkpoint = field('checkpoint')
+  if checkpoint then
+    for _, name in ipairs(segments(cjson.decode(checkpoint))) do redis.call('UNLINK', name) end
+    redis.call('HDEL', record, 'checkpoint')
+  end
 end
 
 local function drop_payload()
@@ -184,6 +196,7 @@ local function conclude(status, ttl)
   if not turn(status) then
     return false
   end
+  drop_checkpoint()
   if status ~= 'succeeded' then
     drop_payload()
   end

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from tests.calibration.models import COLLAPSED
+from tests.calibration.models import COLLAPSED, NUTS
 from tests.calibration.sbc import Model, Ranks, calibrate
 
 
@@ -26,7 +26,10 @@ class Campaign:
         return calibrate(self.models[name], method, self.simulations, self.seed)
 
 
-CAMPAIGNS = {"collapsed": Campaign(COLLAPSED, simulations=1000, seed=2018)}
+CAMPAIGNS = {
+    "collapsed": Campaign(COLLAPSED, simulations=1000, seed=2018),
+    "nuts": Campaign(NUTS, simulations=200, seed=2024),
+}
 
 
 def table(method: str) -> str:

@@ -1,4 +1,4 @@
-"""The models that are calibrated: every structure and every treatment of a prior that the collapsed method has.
+"""The models that are calibrated: all that the collapsed method does with structures and priors, each family by NUTS.
 
 They are small, so that a simulation is milliseconds, and their priors let the data say little to very much.
 """
@@ -77,3 +77,25 @@ COLLAPSED = {
         COLUMNS,
     ),
 }
+
+_MORE = 72
+COUNTED = {
+    "x": _SOURCE.normal(0.5, 1.0, _MORE),
+    "g": [f"g{i % _LEVELS}" for i in range(_MORE)],
+    "h": [f"h{i}" for i in _SOURCE.integers(0, 6, _MORE)],
+    "n": _SOURCE.integers(1, 9, _MORE).astype(float),
+    "off": _SOURCE.uniform(-1.0, 1.0, _MORE),
+}
+"""For responses that say less of a row than a number does; beside them eight levels are not few."""
+
+_MILD = {"Intercept": "normal(0, 1)", "b": "normal(0, 0.7)", "sd": "normal(0, 0.7)"}
+
+NUTS = {
+    "gaussian": Model("y ~ x + (1 + x | g)", GAUSSIAN | {"cor": "lkj(2)"}, COUNTED),
+    "student": Model("y ~ x + (1 | g)", GAUSSIAN | {"nu": "gamma(4, 0.4)"}, COUNTED, family="student"),
+    "bernoulli": Model("y ~ x + (1 + x | g)", _MILD | {"cor": "lkj(2)"}, COUNTED, family="bernoulli"),
+    "binomial": Model("y | trials(n) ~ x + (1 | g) + (1 | h)", _MILD, COUNTED, family="binomial"),
+    "poisson": Model("y ~ x + offset(off) + (1 | g)", _MILD, COUNTED, family="poisson"),
+    "negbinomial": Model("y ~ x + (1 | g)", _MILD | {"shape": "gamma(4, 2)"}, COUNTED, family="negbinomial"),
+}
+"""Each family by NUTS, which shares its program's structure among all."""

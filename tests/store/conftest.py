@@ -20,6 +20,7 @@ SHORT = {
     "extend_interval": 0.1,
     "unsuccessful_ttl": 0.3,
     "tombstone_ttl": 0.4,
+    "checkpoint_ttl": 0.25,
     "queue_grace": 0.2,
     "event_interval": 0.1,
     "segment_bytes": 1000,

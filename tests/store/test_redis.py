@@ -68,6 +68,21 @@ def test_segments_of_an_upload_that_nobody_published_expire(
     assert sorted(raw.strlen(key) for key in segments if b"blob" in key) == [1000] * 5
 
 
+def test_only_the_last_of_what_was_saved_takes_room(raw: redis.Redis, settings: StoreSettings) -> None:
+    store = RedisStore(settings.model_copy(update={"checkpoint_ttl": 5.0}))
+    store.create(record(), b"")
+    claim = store.claim("fit_a", "worker", 5.0)
+    assert claim is not None
+    before = set(raw.scan_iter())
+    for size in (5000, 2500):
+        assert store.save_checkpoint(claim, bytes(size))
+    segments = set(raw.scan_iter()) - before
+    assert sorted(raw.strlen(key) for key in segments) == [500, 1000, 1000]
+    assert all(0 < raw.pttl(key) <= 5000 for key in segments)
+    store.finish(claim, RESULT, {})
+    assert not segments & set(raw.scan_iter())
+
+
 def test_a_lost_claim_publishes_nothing_however_many_try(settings: StoreSettings, raw: redis.Redis) -> None:
     store = RedisStore(settings)
     store.create(record(), b"")

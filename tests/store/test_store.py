@@ -171,6 +171,36 @@ def test_a_worker_that_was_thought_dead_gets_its_fit_back_unless_another_has_it(
     assert again.status is FitStatus.RUNNING
 
 
+def test_what_a_worker_saved_is_there_for_the_next(kit: Kit) -> None:
+    old = claimed(kit.store, lease=0.05)
+    assert kit.store.checkpoint(old) is None
+    for data in (b"first", bytes(2500), b"last"):
+        assert kit.store.save_checkpoint(old, data)
+        assert kit.store.checkpoint(old) == data
+    kit.sleep(0.1)
+    new = kit.store.claim("fit_a", "other", LEASE)
+    assert new is not None
+    assert not kit.store.save_checkpoint(old, b"stale")
+    assert kit.store.checkpoint(old) is None
+    assert kit.store.checkpoint(new) == b"last"
+
+
+@pytest.mark.parametrize("end", ["finish", "fail", "cancelled"])
+def test_what_was_saved_ends_with_the_fit(store: Store, end: str) -> None:
+    claim = claimed(store)
+    store.save_checkpoint(claim, b"half")
+    arguments = {"finish": (RESULT, {}), "fail": (FAILURE,), "cancelled": ()}[end]
+    assert getattr(store, end)(claim, *arguments)
+    assert store.checkpoint(claim) is None
+
+
+def test_what_was_saved_does_not_live_for_ever(kit: Kit) -> None:
+    claim = claimed(kit.store)
+    kit.store.save_checkpoint(claim, b"half")
+    kit.sleep(0.3)
+    assert kit.store.checkpoint(claim) is None
+
+
 def test_three_dead_workers_fail_the_fit(kit: Kit) -> None:
     kit.store.create(record(), b"data")
     for attempt in (1, 2, 3):

@@ -1,5 +1,7 @@
 """A monitor that nobody listens to."""
 
+from worker.monitor import Saved
+
 
 class Silent:
     """Hears reports and never stops a fit."""
@@ -10,3 +12,10 @@ class Silent:
     def cancelled(self) -> bool:
         """Nobody stops it."""
         return False
+
+    def save(self, progress: Saved) -> None:
+        """Nothing is kept."""
+
+    def saved(self) -> Saved | None:
+        """Nothing was."""
+        return None

@@ -1,5 +1,6 @@
 """NUTS of every family: it recovers what was simulated, compiles once, stops when told to, and never gives NaN."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tests.worker.models import plan as gaussian_plan
 from tests.worker.silent import Silent
 from worker.compiled import COMPILED
 from worker.fitting import FitResult, fit
-from worker.monitor import Cancelled
+from worker.monitor import Cancelled, Saved
 
 _FITS: dict[tuple[str, str], FitResult] = {}
 
@@ -95,13 +96,40 @@ class Listener:
         self.asked += 1
         return bool(self.fractions) and self.fractions[-1] >= self.stop_at
 
+    def save(self, progress: Saved) -> None:
+        """Nothing is kept."""
+
+    def saved(self) -> Saved | None:
+        return None
+
 
 def test_a_cancelled_fit_stops_within_one_chunk() -> None:
     listener = Listener(stop_at=0.2)
-    with pytest.raises(Cancelled):
+    with pytest.raises(Cancelled) as stop:
         fit(plan("bernoulli", "logit"), listener)
+    assert stop.value.partial is None
     assert 0.2 <= listener.fractions[-1] <= 0.2 + 50 / 600
     assert listener.asked == len(listener.fractions) + 1
+
+
+def test_a_fit_that_is_cancelled_after_warm_up_keeps_its_draws() -> None:
+    with pytest.raises(Cancelled) as stop:
+        fit(plan("bernoulli", "logit"), Listener(stop_at=0.7))
+    partial = stop.value.partial
+    assert partial is not None
+    drawn = partial.posterior.draws
+    assert 120 <= drawn <= 120 + 50
+    whole = fitted("bernoulli", "logit").posterior
+    np.testing.assert_array_equal(partial.posterior.population, whole.population[:, :drawn])
+    assert partial.summary["diagnostics"]["warmup"] == 300
+    json.dumps(partial.summary, allow_nan=False)
+
+
+def test_a_warm_up_ends_when_the_chains_agree() -> None:
+    agreeing = fit(plan("binomial", "cloglog", warmup=1000), Silent())
+    assert agreeing.summary["diagnostics"]["warmup"] == 300
+    short = fit(plan("binomial", "cloglog", warmup=20), Silent())
+    assert short.summary["diagnostics"]["warmup"] == 20
 
 
 def test_progress_is_told_to_the_end() -> None:
