@@ -24,8 +24,8 @@ from model.table import Table
 Kind = Literal["linpred", "epred", "predict"]
 NewLevels = Literal["error", "sample", "population"]
 
-_CELLS = 1 << 19
-"""Rows times draws that are computed together: 4 MiB of numbers."""
+_CELLS = 1 << 16
+"""Rows times draws that are computed together: so few that they stay in the processor's caches."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Prediction:
     ) -> "Prediction":
         """Check what is asked; without `seed` the fit's own is used, so equal questions get equal answers.
 
-        The expected value of a binomial response is its expected count where the rows say their trials, as in brms,
-        and its probability where they do not; new counts need the trials.
+        The expected value of `y | trials(n)` is the expected count where the rows have n, as in brms, and the
+        probability where they do not; that of `cbind(s, f)` is the probability. New counts need the trials.
         Raises InvalidModel: unseen levels (`unknown-level`, unless `new_levels` says what to do with them), terms in
         `group_effects` that the model does not have, and rows that do not say how their responses scatter.
         """
@@ -117,7 +117,8 @@ class Prediction:
         family = self.posterior.family
         mean = family.inverse_link(eta)
         if self.kind == "epred":
-            return mean if design.trials is None else mean * design.trials[:, None]
+            counted = design.trials is not None and self.posterior.encoding.parsed.response.cbind is None
+            return mean * design.trials[:, None] if counted else mean
         own = {name: draws.ravel() for name, draws in self.posterior.parameters.items()}
         responses = np.empty_like(mean)
         for row, expected in enumerate(mean):
@@ -192,9 +193,12 @@ def figures(draws: Float, prob: float) -> dict[str, Float]:
     """Mean, sd, median and central interval of each row of draws (row, draw), as arrays (row,)."""
     in_order = np.sort(draws, axis=1)
     tail = (1 - prob) / 2
+    mean = draws.mean(axis=1)
+    centered = draws - mean[:, None]
+    squares = np.einsum("rd,rd->r", centered, centered)
     return {
-        "mean": draws.mean(axis=1),
-        "sd": draws.std(axis=1, ddof=1) if draws.shape[1] > 1 else np.zeros(len(draws)),
+        "mean": mean,
+        "sd": np.sqrt(squares / max(1, draws.shape[1] - 1)),
         "median": sorted_quantile(in_order, 0.5),
         "lower": sorted_quantile(in_order, tail),
         "upper": sorted_quantile(in_order, 1 - tail),
@@ -221,7 +225,9 @@ def _refuse_without_scale(posterior: Posterior, design: Design) -> None:
     """New responses need to know how they scatter, which some formulas leave to each row."""
     family = posterior.family
     if family.name == "binomial" and design.trials is None:
-        message = "New counts need the trials of each row; the formula reads them where it is y | trials(n)."
+        message = (
+            "New counts need the trials of each row: the columns of trials(n), or both sides of cbind(s, f)."
+        )
         raise InvalidModel(Issue("response-mismatch", message, "/kind"))
     if any(name not in posterior.parameters for name in family.parameters):
         message = "The fit was told the standard error of each row; those of new rows are not known."

@@ -26,7 +26,7 @@ from store.base import InvalidCursor
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
 
 _VARY = {"Vary": "Accept"}
-_USUAL_PAGE = 100
+_USUAL_PAGE = 50
 USUAL_PROB = 0.95
 Prob = Annotated[float, Query(gt=0, lt=1, description="Probability of the central intervals.")]
 _UNFINISHED = (
