@@ -10,7 +10,7 @@ from model.design import Design
 from model.errors import InvalidModel, Issue, Notice
 from model.functions import evaluate
 from model.learnt import Encoding
-from model.response import encode_response
+from model.response import encode_response, encode_trials
 from model.table import Table
 
 
@@ -37,10 +37,9 @@ def assemble(encoding: Encoding, table: Table, *, response: bool) -> Design:
         notices=tuple(_extrapolation(encoding, table)),
     )
     if not response:
-        trials = encoding.parsed.response.addition("trials")
-        if trials is None or not encoding.trial_names <= set(table.names):
-            return design
-        return replace(design, trials=evaluate(trials, table, encoding.variables.memory))
+        known = encoding.trial_names <= set(table.names)
+        trials = encode_trials(encoding.parsed.response, table, encoding.variables) if known else None
+        return replace(design, trials=trials)
     left = encode_response(encoding.parsed.response, table, encoding.variables, encoding.outcomes)
     return replace(
         design,

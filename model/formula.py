@@ -55,6 +55,11 @@ class Response:
         return None
 
     @property
+    def trials(self) -> Node | None:
+        """The number of trials, where the response says it: of `trials(n)`, or all that `cbind` counts."""
+        return self.addition("trials") if self.cbind is None else chain(self.cbind, ["+"])
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The columns used, each once."""
         nodes = (self.value, *self.additions)

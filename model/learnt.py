@@ -122,8 +122,8 @@ class Encoding:
 
     @cached_property
     def trial_names(self) -> frozenset[str]:
-        """The columns of `trials(…)`, which a prediction of counts needs."""
-        node = self.parsed.response.addition("trials")
+        """The columns that say the number of trials, which a prediction of counts needs."""
+        node = self.parsed.response.trials
         return frozenset() if node is None else frozenset(column_names(node))
 
     @cached_property

@@ -14,11 +14,13 @@ from model.errors import InvalidModel, Issue
 from model.formula import Response
 from model.functions import evaluate
 from model.levels import Value, distinct, listing
-from model.syntax import Name, Node
+from model.syntax import Name, Node, first_column
 from model.table import Table
 from model.variables import Variables
 
 Float = NDArray[np.float64]
+MOST_TRIALS = 1e15
+"""Whole numbers beyond have no neighbors among doubles, and new counts are drawn as integers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,23 @@ def encode_response(
     if issues:
         raise InvalidModel(issues)
     return ResponseArrays(y, trials, weights, error)
+
+
+def encode_trials(response: Response, table: Table, variables: Variables) -> Float | None:
+    """The trials of rows to be predicted: (row,). Raises InvalidModel where they are no counts."""
+    if response.trials is None:
+        return None
+    trials = evaluate(response.trials, table, variables.memory)
+    bad = np.flatnonzero((trials < 0) | (trials != np.floor(trials)) | (trials > MOST_TRIALS))
+    if len(bad):
+        name = first_column(response.trials)
+        message = (
+            f"The trials {response.trials} must be counts (0, 1, 2, …) of at most {MOST_TRIALS:g},"
+            f" and are not in {len(bad)} rows (first: row {bad[0]})."
+        )
+        pointer = "/data" if name is None else table.pointer(name)
+        raise InvalidModel(Issue("invalid-response", message, pointer, column=name))
+    return trials
 
 
 def _places(response: Response, table: Table, outcomes: Sequence[Value]) -> Float:

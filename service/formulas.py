@@ -44,6 +44,7 @@ def _describe(plan: FitPlan) -> dict[str, Any]:
     return {
         "formula": plan.formula,
         "response": plan.encoding.response,
+        "response_levels": plan.encoding.outcomes,
         "rows": plan.rows,
         "dropped_rows": plan.dropped_rows,
         "population": plan.encoding.coefficients,

@@ -59,6 +59,7 @@ def _model(fit_id: str, plan: FitPlan) -> dict[str, Any]:
         "formula": plan.formula,
         "family": {"name": plan.family.name, "link": plan.family.link},
         "response": encoding.response,
+        "response_levels": encoding.outcomes,
         "rows": plan.rows,
         "population": [
             {"name": name, "meaning": meaning}

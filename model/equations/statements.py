@@ -23,7 +23,7 @@ from model.equations.expressions import (
 )
 from model.equations.hierarchy import Hierarchy
 from model.spec import FitPlan
-from model.syntax import Node, Number, chain, label
+from model.syntax import Node, Number, label
 
 _NAMES = {"gaussian": "Normal", "student": "Student_t", "negbinomial": "NegBinomial"}
 _DEGREES_OF_FREEDOM = "nu"
@@ -45,15 +45,12 @@ def likelihood(plan: FitPlan, of: Hierarchy) -> Statement:
         before.append(Symbol(_DEGREES_OF_FREEDOM))
     if (error := response.addition("se")) is not None:
         after = [_value(error, row)]
-    trials = response.addition("trials")
-    outcome: Covariate = Datum(response.value, of.rows)
+    outcome: Covariate = Datum(response.value if response.cbind is None else response.cbind[0], of.rows)
     if plan.encoding.outcomes:
         outcome = Coded(f"{label(response.value)}{plan.encoding.outcomes[1]}", of.rows)
-    if response.cbind is not None:
-        outcome = Datum(response.cbind[0], of.rows)
-        before.append(Datum(chain(response.cbind, ["+"]), of.rows))
-    if trials is not None:
-        before.append(_value(trials, row))
+    if response.trials is not None:
+        # the successes of cbind() are the response itself, with its index
+        before.append(_value(response.trials, row if response.cbind is None else of.rows))
     weights = response.addition("weights")
     return Statement(
         outcome,

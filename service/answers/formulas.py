@@ -40,6 +40,8 @@ class FormulaCheck(Answer):
     columns: list[str]
     """The columns of data that the formula names."""
     response: str | None = None
+    response_levels: list[str] | None = None
+    """Of a response that holds text; the second counts as 1."""
     rows: int | None = None
     dropped_rows: int | None = None
     population: list[str] | None = None

@@ -32,6 +32,8 @@ class Model(Answer):
     formula: str
     family: FamilyAnswer
     response: str
+    response_levels: list[str]
+    """Of a response that holds text; the second counts as 1."""
     rows: int
     population: list[Coefficient]
     aliased: list[str]

@@ -505,6 +505,52 @@ def test_trials_are_read_for_predictions_where_they_are_given() -> None:
         predicted(encoding, {"x": [1.0, 2.0], "n": [5, None]})
 
 
+def test_the_trials_of_cbind_are_both_its_sides() -> None:
+    encoding, _ = made("cbind(s, n - s) ~ x", {"s": [1, 0, 2, 3, 1, 1, 0, 2], "n": [3] * 8})
+    assert encoding.trial_names == {"s", "n"}
+    assert predicted(encoding, {"x": [1.0], "n": [4]}).trials is None
+    trials = predicted(encoding, {"x": [1.0, 2.0], "s": [0, 2], "n": [5, 7]}).trials
+    assert trials is not None
+    assert trials.tolist() == [5, 7]
+
+
+@pytest.mark.parametrize("n", [-1, 2.5, 1e300])
+def test_trials_to_come_are_counts_too(n: float) -> None:
+    for text in ("s | trials(n) ~ x", "cbind(s, n - s) ~ x"):
+        encoding, _ = made(text, {"s": [1, 0, 2, 3, 1, 1, 0, 2], "n": [3] * 8})
+        with pytest.raises(InvalidModel) as caught:
+            predicted(encoding, {"x": [1.0, 2.0], "n": [3, n], "s": [0, 0]})
+        (issue,) = caught.value.issues
+        assert (issue.code, "(first: row 1)" in issue.message) == ("invalid-response", True)
+
+
+def test_of_a_text_response_the_second_level_counts() -> None:
+    answers = {"said": ["yes", "no", "yes", "yes", "no", "no", "yes", "no"]}
+    encoding, design = made("said ~ x", answers)
+    assert design.y is not None
+    assert (encoding.outcomes, design.y.tolist()) == (("no", "yes"), [1, 0, 1, 1, 0, 0, 1, 0])
+    assert Encoding.from_json(json.loads(json.dumps(encoding.to_json()))) == encoding
+    turned, design = made("said ~ x", answers, levels={"said": ["yes", "no"]})
+    assert design.y is not None
+    assert (turned.outcomes, design.y.tolist()) == (("yes", "no"), [0, 1, 0, 0, 1, 1, 0, 1])
+    assert made("said ~ x", answers, levels={"said": ["no", "maybe", "yes"]})[0].outcomes == ("no", "yes")
+    assert predicted(encoding, {"x": [1.0]}).y is None
+
+
+@pytest.mark.parametrize(
+    ("said", "says"), [("abcabcab", "3 levels, 'a', 'b', 'c'"), ("aaaaaaaa", "1 levels, 'a'")]
+)
+def test_a_text_response_has_two_levels(said: str, says: str) -> None:
+    (issue,) = refused("said ~ x", {"said": list(said)})
+    assert (issue.code, issue.column, issue.position) == ("column-type", "said", 0)
+    assert says in issue.message
+
+
+def test_the_levels_of_a_numeric_response_cannot_be_given() -> None:
+    (issue,) = refused("zero ~ x", levels={"zero": [1, 0]})
+    assert issue.code == "invalid-levels"
+
+
 def test_weights_and_standard_errors() -> None:
     _, design = made("y | weights(x) + se(x / 10) ~ 1")
     np.testing.assert_array_equal(design.weights, X)

@@ -1,5 +1,6 @@
 """What families allow, how their links invert, how their draws scatter, and which responses they refuse."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -103,3 +104,9 @@ def test_unknown_families_and_links_are_told_what_there_is() -> None:
         find_family("tweedie")
     with pytest.raises(InvalidModel, match="logit, probit, cloglog"):
         find_family("bernoulli", "log")
+
+
+def test_text_is_a_bernoulli_response_alone() -> None:
+    told = replace(design([0, 1, 1]), outcomes=("no", "yes"))
+    assert [issue.code for issue in check_response(Family("gaussian", "identity"), told)] == ["column-type"]
+    assert not check_response(Family("bernoulli", "logit"), told)

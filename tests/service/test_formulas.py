@@ -27,6 +27,8 @@ def test_a_check_describes_the_fit_and_queues_nothing(
     assert check.priors is not None
     assert ("b", "normal(0, 2)", "user") in {(row.class_, row.prior, row.source) for row in check.priors}
     assert check.method == "collapsed"
+    assert check.equations is not None
+    assert "g10 ~ normal(0, 2)" in check.equations.expanded.text
     assert not queued
     assert client.get("/v1/fits").json()["items"] == []
 

@@ -32,6 +32,38 @@ def test_a_prior_says_who_set_it(client: TestClient) -> None:
     assert ("b", "normal(0, 20)", "user") in {(row.class_, row.prior, row.source) for row in model.priors}
 
 
+def test_the_model_is_written_out_in_both_notations(client: TestClient, fit_id: str) -> None:
+    model = Model.model_validate(client.get(f"/v1/fits/{fit_id}/model").json())
+    hierarchical, expanded = model.equations.hierarchical, model.equations.expanded
+    assert hierarchical.text[:4] == [
+        "y_ik ~ Normal(mu_ik, sigma) for the 24 rows i",
+        "mu_ik = b0_k + b1_k x_i",
+        "b0_k = g00 + u0_k",
+        "b1_k = g10 + u1_k",
+    ]
+    assert expanded.text[1] == "mu_ik = [g00 + g10 x_i] + [u0_k + u1_k x_i]  (fixed part + random part)"
+    assert hierarchical.latex.startswith("\\begin{aligned}\n\\mathrm{y}_{ik} &\\sim")
+    symbols = {
+        symbol.symbol: (symbol.class_, symbol.coef, symbol.group) for symbol in model.equations.symbols
+    }
+    assert symbols["g10"] == ("b", "x", None)
+    assert symbols["phi1"] == ("sd", "x", "g")
+    assert {(prior.class_, prior.coef, prior.group) for prior in model.priors} == set(symbols.values())
+
+
+def test_a_text_response_says_which_level_counts(client: TestClient) -> None:
+    data = {"columns": {**COLUMNS, "said": ["yes", "no", "no"] * 8}}
+    body: dict[str, Any] = {"formula": "said ~ x + (1 | g)", "family": "bernoulli", "data": data}
+    fit = client.post("/v1/fits", json=body).json()["id"]
+    model = Model.model_validate(client.get(f"/v1/fits/{fit}/model").json())
+    assert model.response_levels == ["no", "yes"]
+    assert model.equations.expanded.text[0] == "saidyes_ik ~ Bernoulli(mu_ik) for the 24 rows i"
+    turned = client.post("/v1/formulas/check", json={**body, "levels": {"said": ["yes", "no"]}}).json()
+    assert turned["response_levels"] == ["yes", "no"]
+    refusal = client.post("/v1/formulas/check", json={**body, "family": "gaussian"})
+    assert refusal.json()["errors"][0]["message"].startswith("Text of two levels is a bernoulli response")
+
+
 def test_the_schema_names_what_a_prediction_needs(client: TestClient, finished: str) -> None:
     schema = PredictionSchema.model_validate(client.get(f"/v1/fits/{finished}/schema").json())
     described = {column.name: column for column in schema.columns}
