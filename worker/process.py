@@ -15,6 +15,7 @@ from store.base import Store
 from store.codec import unpack
 from store.jobs import Jobs
 from store.records import WorkerState
+from worker.memory import keep_freed_memory
 from worker.monitor import Monitor
 from worker.settings import WorkerSettings
 from worker.tasks import run
@@ -71,6 +72,7 @@ class SamplingProcess:
 
     def start(self) -> None:
         """Begin to beat, and warm up beside whatever fits arrive meanwhile."""
+        keep_freed_memory()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 

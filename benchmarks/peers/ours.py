@@ -8,6 +8,7 @@ from model.priors import PriorStatement
 from model.spec import FitSpec, SamplerSettings, prepare
 from model.table import Table
 from worker.fitting import FitResult, fit
+from worker.memory import keep_freed_memory
 
 
 @dataclass(slots=True)
@@ -18,6 +19,10 @@ class Ours:
     columns: Columns
     priors: tuple[PriorStatement, ...] = ()
     results: list[FitResult] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Treat memory as a worker does."""
+        keep_freed_memory()
 
     def __call__(self) -> float:
         """Fit once and keep the result; seconds from the arrays to the summary."""
