@@ -15,7 +15,7 @@ from model.spec import FitPlan
 from service.deps import Services
 from service.requests.callbacks import FitCallback
 from service.requests.fits import FitRequest
-from store.base import Creation, StoreUnavailable
+from store.base import Creation, StoreFull, StoreUnavailable
 from store.callbacks import TooManyCallbacks
 from store.codec import pack
 from store.records import FitRecord
@@ -85,7 +85,7 @@ def submit_many(here: Services, submissions: Sequence[Submission]) -> tuple[Crea
     try:
         for record in created:
             here.enqueue(record.id, record.queue)
-    except StoreUnavailable:
+    except (StoreUnavailable, StoreFull):
         # The fits are accepted already: the reconciler finds records that have no message.
         log.warning("could not enqueue", fit_ids=[record.id for record in created])
     pairs = zip(creations, submissions, strict=True)

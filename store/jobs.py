@@ -77,9 +77,10 @@ class Jobs:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except redis.exceptions.OutOfMemoryError as error:
-        raise StoreFull("the queue has no room") from error
     except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
+        # Kombu wraps the server's errors in its own.
+        if "OOM" in str(error) or isinstance(error, redis.exceptions.OutOfMemoryError):
+            raise StoreFull("the queue has no room") from error
         raise StoreUnavailable("the queue does not answer") from error
 
 

@@ -132,6 +132,24 @@ def test_a_hung_server_is_said_to_be_unavailable_within_three_seconds(
             assert time.monotonic() < deadline
 
 
+def test_a_write_that_was_not_answered_is_not_made_again(server: Server, raw: redis.Redis) -> None:
+    store = RedisStore(StoreSettings(redis_url=server.url, event_interval=0.0))
+    store.create(record(), b"")
+    claim = store.claim("fit_a", "worker", 60.0)
+    assert claim is not None
+    before = len(store.events("fit_a"))
+    process = int(raw.info("server")["process_id"])
+    os.kill(process, signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailable):
+            store.progress(claim, Progress("sampling", 0.5))
+    finally:
+        os.kill(process, signal.SIGCONT)
+    time.sleep(0.2)
+    # The server found it when it came back; a client that tries again by itself would have it twice.
+    assert len(store.events("fit_a")) == before + 1
+
+
 def test_a_port_that_answers_nothing_is_said_to_be_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = RedisStore(StoreSettings(redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0"))

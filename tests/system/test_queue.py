@@ -1,0 +1,61 @@
+"""How a worker takes messages: one at a time, from both queues in turn, and none for longer than is allowed."""
+
+import pytest
+import redis
+
+from store.records import FitStatus
+from tests.system.conftest import Plant, eventually
+
+
+def test_a_busy_worker_keeps_no_message_from_another(plant: Plant) -> None:
+    plant.start_worker()
+    plant.submit("fit_long", seconds=30)
+    plant.await_status("fit_long", FitStatus.RUNNING)
+    for i in range(3):
+        plant.submit(f"fit_{i}")
+    assert plant.jobs.lengths() == {"interactive": 3, "batch": 0}
+    plant.start_worker()
+    for i in range(3):
+        plant.await_status(f"fit_{i}", FitStatus.SUCCEEDED)
+    assert plant.status("fit_long") is FitStatus.RUNNING
+
+
+def test_a_small_fit_is_not_stuck_behind_large_ones(plant: Plant) -> None:
+    large = [f"fit_large_{i}" for i in range(6)]
+    for fit_id in large:
+        plant.submit(fit_id, queue="batch", seconds=0.5)
+    plant.submit("fit_small")
+    plant.start_worker()
+    plant.await_status("fit_small", FitStatus.SUCCEEDED)
+    assert sum(plant.attempts(fit_id) for fit_id in large) <= 2
+
+
+def test_a_fit_whose_time_is_up_fails_once_and_frees_its_worker(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANEF_FIT_TIMEOUT", "1.5")
+    worker = plant.start_worker()
+    plant.submit("fit_endless", seconds=60)
+    plant.await_status("fit_endless", FitStatus.FAILED, 10.0)
+    record = plant.store.get("fit_endless")
+    assert record is not None
+    assert record.failure is not None
+    assert (record.failure.kind, record.attempt) == ("timeout", 1)
+    plant.submit("fit_after")
+    plant.await_status("fit_after", FitStatus.SUCCEEDED)
+    eventually(lambda: not plant.jobs.waiting())
+    assert plant.attempts("fit_endless") == 1
+    assert worker.poll() is None
+
+
+def test_a_worker_whose_connections_are_cut_takes_the_next_fit(plant: Plant) -> None:
+    plant.start_worker()
+    plant.submit("fit_running", seconds=2)
+    plant.await_status("fit_running", FitStatus.RUNNING)
+    with redis.Redis.from_url(plant.server.url) as client:
+        for kind in ("normal", "pubsub"):
+            client.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+    plant.submit("fit_next")
+    for fit_id in ("fit_running", "fit_next"):
+        plant.await_status(fit_id, FitStatus.SUCCEEDED)
+    assert plant.attempts("fit_running") == 1
