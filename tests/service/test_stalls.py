@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import httpx
 import orjson
 import psutil
 import pytest
@@ -104,3 +105,22 @@ def test_a_server_that_hangs_is_told_within_3_seconds(site: Site, method: str, p
         assert time.monotonic() - started < 3.0
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/store-unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize("media_type", ["text/csv", "application/x-ndjson"])
+def test_results_that_end_early_look_so(site: Site, media_type: str) -> None:
+    fits = [{**REQUEST, "cache": False}, "no member"]
+    batch = site.http.post("/v1/batches", json={"fits": fits}).json()
+    path = f"{batch['links']['results']}?follow=1"
+    with site.http.stream("GET", path, headers={"Accept": media_type}) as answer:
+        pieces = answer.iter_raw()
+        first = next(pieces)
+        assert b"rejected" in first or media_type == "text/csv"
+        with hung(site):
+            if media_type == "text/csv":
+                # Rows say nothing of how many they ought to be.
+                with pytest.raises(httpx.RemoteProtocolError):
+                    list(pieces)
+            else:
+                assert list(pieces) == []
+                assert orjson.loads(first)["cursor"] < batch["members"]
