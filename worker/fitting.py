@@ -22,7 +22,7 @@ from worker import collapsed, nuts, wide
 from worker.compiled import COMPILED
 from worker.monitor import Cancelled, Monitor, Saved
 from worker.padding import collapsed_problem
-from worker.samplers.independence import NoMode
+from worker.samplers.mode import NoMode
 
 DEFAULT_PROB = 0.95
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from worker.samplers.independence import Chains, NoMode, find_mode, sample
+from worker.samplers.independence import Chains, sample
+from worker.samplers.mode import NoMode, find_mode
 
 Array = np.ndarray[Any, Any]
 FREE = (np.full(3, -np.inf), np.full(3, np.inf))

@@ -1,0 +1,133 @@
+"""The mode of a vectorized log density, and its curvature there, without a derivative of it.
+
+Damped Newton steps on finite differences: each step is one batch of points.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.design import Float
+from model.errors import RanefError
+
+LogDensity = Callable[[Float], Float]
+"""Log density (vector,) at points (vector, dim), -inf or NaN where there is none."""
+Walls = tuple[Float, Float]
+"""Lower and upper bound of each coordinate (dim,); a density must be computable beyond them, where it does not
+count."""
+NOTHING = -1e250
+"""Stands for a log density of minus infinity: differences of it are still numbers."""
+_MAX_NEWTON = 40
+_LENGTHS = np.array([2.0, 1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 0.001])
+"""Of the steps that are tried, as multiples of Newton's."""
+_FULL = 1
+_NEGLIGIBLE_GAIN = 0.5
+
+
+class NoMode(RanefError):
+    """The search for the mode ended nowhere: the density is flat, unbounded, or not finite."""
+
+
+def find_mode(log_density: LogDensity, start: Float, walls: Walls) -> tuple[Float, Float]:
+    """Mode (dim,) and negative Hessian (dim, dim) there, by damped Newton steps on finite differences, a batch each.
+
+    Differences span a fraction of the density's own width, so they tell its shape rather than its rounding errors.
+    Beyond a wall the density is its own mirror image, so a step that crosses one is mirrored back.
+    """
+    x, width = start.copy(), np.full(len(start), 1e-2)
+    shape = _shape_at(log_density, x, width)
+    for _ in range(_MAX_NEWTON):
+        values, vectors = np.linalg.eigh(shape.curvature)
+        # Directions that curve upwards are walked downhill as if they curved down as much; none is trusted too flat.
+        floor = max(1e-3, 1e-10 * float(np.abs(values).max(initial=0)))
+        step = vectors @ ((vectors.T @ shape.gradient) / np.maximum(np.abs(values), floor))
+        longest = float(np.abs(step).max(initial=0.0))
+        step *= min(1.0, 4.0 / longest) if longest > 0 else 1.0
+        width = np.clip(0.3 / np.sqrt(np.maximum(np.abs(np.diagonal(shape.curvature)), 1e-2)), 1e-7, 0.3)
+        # A full step is what most steps end as, so its derivatives come with the values along the way.
+        stencil = _stencil(x + step, width)
+        found = finite(log_density(np.concatenate([x + _LENGTHS[:, None] * step, stencil])))
+        along = found[: len(_LENGTHS)]
+        best = int(np.argmax(along))
+        # Near the mode nothing is to be gained from a length that is a little better than Newton's own.
+        if along[_FULL] > shape.value and along[best] - along[_FULL] < _NEGLIGIBLE_GAIN:
+            best = _FULL
+        settled = float(shape.gradient @ step) < 1e-2 and np.all(values > floor)
+        stuck = along[best] <= shape.value + 1e-9
+        full = best == _FULL
+        if along[best] > shape.value:
+            ahead = x + _LENGTHS[best] * step
+            x = _mirror(ahead, walls)
+            full = full and np.array_equal(x, ahead)
+        else:
+            full = False
+        shape = _read_stencil(found[len(_LENGTHS) :], width) if full else _shape_at(log_density, x, width)
+        if settled or stuck:
+            break
+    value, curvature = shape.value, shape.curvature
+    if value <= NOTHING or not np.all(np.isfinite(curvature)):
+        raise NoMode("the log density is not finite at its mode")
+    for i in np.flatnonzero((x - walls[0] < 2 * width) | (walls[1] - x < 2 * width)):
+        # A mode at a wall is a corner, not a summit: no curvature there says how wide the density is.
+        curvature[i, :] = curvature[:, i] = 0.0
+        curvature[i, i] = _width_at_wall(log_density, x, int(i), x[i] - walls[0][i] < 2 * width[i]) ** -2
+    values, vectors = np.linalg.eigh(curvature)
+    return x, np.asarray(vectors @ np.diag(np.maximum(values, 1e-2)) @ vectors.T)
+
+
+def finite(values: Float) -> Float:
+    """A density that cannot be computed is none."""
+    return np.where(np.isfinite(values), values, NOTHING)
+
+
+def _width_at_wall(log_density: LogDensity, x: Float, coordinate: int, lower: bool) -> float:
+    """How far from a wall the log density has first dropped by one; farther out there may be mirror images."""
+    distances = 1e-6 * 2.0 ** np.arange(25)
+    points = np.tile(x, (len(distances), 1))
+    points[:, coordinate] += distances if lower else -distances
+    far = log_density(x[None])[0] - log_density(points) >= 1.0
+    return float(distances[np.argmax(far)] if far.any() else distances[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A log density at a point: its value, gradient (dim,) and negative Hessian (dim, dim)."""
+
+    value: float
+    gradient: Float
+    curvature: Float
+
+
+def _shape_at(log_density: LogDensity, x: Float, width: Float) -> _Shape:
+    return _read_stencil(finite(log_density(_stencil(x, width))), width)
+
+
+def _stencil(x: Float, width: Float) -> Float:
+    """The 1 + d + d^2 points (point, dim) of central differences."""
+    steps = np.diag(width)
+    first, second = np.tril_indices(len(x), -1)
+    both = steps[first] + steps[second]
+    return np.concatenate([x[None], x + steps, x - steps, x + both, x - both])
+
+
+def _read_stencil(f: Float, width: Float) -> _Shape:
+    """Central differences from the values at the points of `_stencil`."""
+    d = len(width)
+    up, down = f[1 : d + 1], f[d + 1 : 2 * d + 1]
+    hessian = np.diag((up + down - 2 * f[0]) / width**2)
+    i, j = np.tril_indices(d, -1)
+    plus, minus = f[2 * d + 1 :].reshape(2, -1)
+    mixed = plus + minus - up[i] - down[i] - up[j] - down[j] + 2 * f[0]
+    hessian[i, j] = hessian[j, i] = mixed / (2 * width[i] * width[j])
+    return _Shape(float(f[0]), (up - down) / (2 * width), -hessian)
+
+
+def _mirror(x: Float, walls: Walls) -> Float:
+    """The point between the walls that x is the image of."""
+    lower, upper = (np.where(np.isfinite(wall), wall, 0.0) for wall in walls)
+    below, above = np.isfinite(walls[0]), np.isfinite(walls[1])
+    width = np.where(below & above, upper - lower, 1.0)
+    both = lower + width - np.abs(width - np.mod(np.abs(x - lower), 2 * width))
+    only_below, only_above = lower + np.abs(x - lower), upper - np.abs(upper - x)
+    return np.select([below & above, below, above], [both, only_below, only_above], x)

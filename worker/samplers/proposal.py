@@ -1,0 +1,90 @@
+"""What the independence sampler proposes: a mixture of split-t distributions around a posterior's bulk."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln
+
+from model.design import Float
+
+Components = tuple[tuple[float, float], ...]
+"""Shares and degrees of freedom of a proposal's components."""
+NARROW: Components = ((0.75, 20.0), (0.25, 3.0))
+"""The first fits the bulk of a nearly normal posterior, the second reaches its tails."""
+WIDE: Components = ((0.5, 8.0), (0.5, 2.0))
+"""For a posterior whose tails the narrow one does not reach; it is tried when that one fails its self-check."""
+_MOST_SKEWNESS = 0.7
+"""Of what weights tell of it; a split normal can have 0.995 at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A mixture of multivariate split-t distributions (Geweke 1989) with one location, scatter and skewness.
+
+    Around `center` (dim,) lie axes, the columns of `root` (dim, dim); along each the scale is `left` on one side and
+    `right` on the other (dim,).
+    """
+
+    center: Float
+    root: Float
+    left: Float
+    right: Float
+    components: Components = NARROW
+
+    @classmethod
+    def symmetric(cls, center: Float, covariance: Float) -> "Proposal":
+        """One without skewness."""
+        even = np.ones(len(center))
+        return cls(center, _root(covariance), even, even)
+
+    @classmethod
+    def matching(cls, points: Float, weights: Float) -> "Proposal":
+        """One whose mean, scatter and skewness along each axis are those of weighted points (point, dim)."""
+        mean = weights @ points
+        spread = points - mean
+        # The narrow component takes the scatter as it is: its own variance is a tenth larger, which does no harm.
+        root = _root((weights[:, None] * spread).T @ spread)
+        along = np.linalg.solve(root, spread.T)
+        skewness = np.clip((along**3) @ weights, -_MOST_SKEWNESS, _MOST_SKEWNESS)
+        # Of the two-piece normal with variance 1 and right - left = d the skewness is c d (1 + (6 / pi - 2) d^2), and
+        # the mean is c d to the right of the center.
+        c = np.sqrt(2 / np.pi)
+        d = skewness / c
+        for _ in range(4):
+            d = skewness / c / (1 + (6 / np.pi - 2) * d**2)
+        right = (d + np.sqrt(d**2 + 4 * (1 - (1 - 2 / np.pi) * d**2))) / 2
+        return cls(mean - root @ (c * d), root, right - d, right)
+
+    def draw(self, size: int, source: np.random.Generator) -> Float:
+        """Draw points (point, dim)."""
+        normal = source.standard_normal((size, len(self.center)))
+        component = source.choice(len(self.components), size, p=[share for share, _ in self.components])
+        degrees = np.array([df for _, df in self.components])[component]
+        mixing = source.chisquare(degrees) / degrees
+        # The side is taken in proportion to its scale, so that the density has no step at the center.
+        side = source.random(normal.shape) * (self.left + self.right) < self.right
+        scaled = np.abs(normal) * np.where(side, self.right, -self.left)
+        return np.asarray(self.center + (scaled @ self.root.T) / np.sqrt(mixing)[:, None])
+
+    def log_density(self, points: Float) -> Float:
+        """Log density (point,) at points (point, dim)."""
+        d = len(self.center)
+        along = np.linalg.solve(self.root, (points - self.center).T)
+        squared = ((along / np.where(along > 0, self.right[:, None], self.left[:, None])) ** 2).sum(axis=0)
+        log_volume = float(np.log(np.diagonal(self.root) * (self.left + self.right) / 2).sum())
+        parts = [
+            np.log(share)
+            + gammaln((df + d) / 2)
+            - gammaln(df / 2)
+            - d / 2 * np.log(df * np.pi)
+            - (df + d) / 2 * np.log1p(squared / df)
+            for share, df in self.components
+        ]
+        return np.asarray(np.logaddexp.reduce(parts) - log_volume)
+
+
+def _root(covariance: Float) -> Float:
+    symmetric = (covariance + covariance.T) / 2
+    scale = np.sqrt(np.maximum(np.diagonal(symmetric), 1e-300))
+    correlation = symmetric / np.outer(scale, scale)
+    return np.asarray(scale[:, None] * np.linalg.cholesky(correlation + 1e-10 * np.eye(len(scale))))
