@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from model.functions import evaluate
 from model.spec import FitPlan
 from tests.model.equations.cases import CASES, GOLDEN, PUPILS, Case, written
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "equations.md"
 Rows = np.ndarray[Any, np.dtype[np.float64]]
 STRUCTURES = {
     "school within crossed": "score ~ age * experience * sector + (1 + age | school/room) + (1 | rater)",
@@ -44,6 +46,12 @@ def test_the_golden_file_is_what_is_written(name: str) -> None:
 def test_every_golden_file_has_its_case_and_every_family_one() -> None:
     assert {path.stem for path in GOLDEN.glob("*.txt")} == set(CASES)
     assert {case.family for case in CASES.values()} == set(FAMILIES)
+
+
+def test_the_guide_shows_what_is_written() -> None:
+    of = CASES["level_predictors"].equations()
+    shown = [line[4:] for line in GUIDE.read_text(encoding="utf-8").splitlines() if line.startswith("    ")]
+    assert tuple(shown) == (*of.hierarchical.text, of.expanded.text[1])
 
 
 @pytest.mark.parametrize(
