@@ -79,7 +79,7 @@ def _translated() -> Iterator[None]:
         yield
     except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
         # Kombu wraps the server's errors in its own.
-        if "OOM" in str(error) or isinstance(error, redis.exceptions.OutOfMemoryError):
+        if isinstance(error.__cause__ or error, redis.exceptions.OutOfMemoryError):
             raise StoreFull("the queue has no room") from error
         raise StoreUnavailable("the queue does not answer") from error
 
