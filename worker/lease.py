@@ -34,6 +34,7 @@ class HeldLease:
         self._hold_message = hold_message
         self._lease = Lease(held=True, cancel=False)
         self._started = time.monotonic()
+        self._told: tuple[str, float] = ("", 0.0)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
@@ -53,8 +54,16 @@ class HeldLease:
         return self._lease.held
 
     def report(self, phase: str, fraction: float | None = None, draws: int = 0, divergences: int = 0) -> None:
-        """Publish how far the fit is, with an estimate of the seconds that remain."""
-        elapsed = time.monotonic() - self._started
+        """Publish how far the fit is, with an estimate of the seconds that remain.
+
+        A small fit says so every millisecond, and would spend more time telling the store than sampling; so what the
+        store would make no event of is mostly not told.
+        """
+        now = time.monotonic()
+        if phase == self._told[0] and now - self._told[1] < self._settings.event_interval / 2:
+            return
+        self._told = phase, now
+        elapsed = now - self._started
         eta = elapsed * (1 - fraction) / fraction if fraction else None
         progress = Progress(phase, fraction, eta, draws, divergences)
         try:

@@ -18,7 +18,7 @@ from worker.monitor import Cancelled, Monitor
 from worker.settings import WorkerSettings
 from worker.tasks import run
 
-SETTINGS = WorkerSettings(renew_interval=0.02, lease_seconds=0.5, visibility_timeout=0.2)
+SETTINGS = WorkerSettings(renew_interval=0.02, lease_seconds=0.5, visibility_timeout=0.2, event_interval=0.0)
 
 
 def submit(store: MemoryStore, **wish: Any) -> None:
@@ -70,6 +70,26 @@ def test_progress_is_told_with_the_time_that_remains(store: MemoryStore) -> None
     assert record.progress is not None
     assert record.progress.draws == 5
     assert record.progress.eta_seconds == pytest.approx(0.06, abs=0.05)
+
+
+def test_the_store_hears_no_more_of_progress_than_becomes_an_event() -> None:
+    heard: list[str] = []
+
+    class Listening(MemoryStore):
+        def progress(self, claim: Claim, progress: Progress) -> Lease:
+            heard.append(progress.phase)
+            return super().progress(claim, progress)
+
+    def fit(_: bytes, monitor: Monitor) -> Any:
+        for phase in ("preparing", "sampling", "summarizing"):
+            for _ in range(1000):
+                monitor.report(phase, 0.5)
+        raise RanefError
+
+    store = Listening()
+    submit(store)
+    run(store, "fit_a", "worker", fit, SETTINGS.model_copy(update={"event_interval": 60.0}))
+    assert heard == ["preparing", "sampling", "summarizing"]
 
 
 def test_an_invalid_model_fails_with_its_issues(store: MemoryStore) -> None:
