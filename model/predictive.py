@@ -173,7 +173,10 @@ def _smooth(values: Float, edges: Float) -> Float:
     spread = min(float(_sd(values)), (upper - lower) / 1.34) or float(_sd(values))
     bandwidth = 0.9 * spread * len(values) ** -0.2
     share = np.histogram(values, edges)[0] / (len(values) * width)
-    return np.asarray(gaussian_filter1d(share, bandwidth / width, mode="constant"))
+    # Equal values have no bandwidth.
+    return (
+        share if not bandwidth else np.asarray(gaussian_filter1d(share, bandwidth / width, mode="constant"))
+    )
 
 
 def _grid(low: float, high: float, points: int) -> Float:
