@@ -4,12 +4,15 @@ What is the same for every answer is made once, when it is first asked for.
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from model.design import Float, Level
 from model.deviations import Deviations
 
-MEAN_NUMBERS = 1 << 25
+MEAN_NUMBERS = 1 << 24
 """Conditional means that the posterior means of all levels of a factor are computed from, at most."""
 
 
@@ -19,6 +22,7 @@ class FactorLevels:
     def __init__(self, levels: Sequence[Level], deviations: Deviations) -> None:
         self._levels = levels
         self._deviations = deviations
+        self.by_mean = lru_cache(maxsize=4)(self._by_mean)
 
     def draws(self, levels: Sequence[int]) -> Sequence[Float]:
         """Draws (coef, draw) of each level with these numbers, those of all chains one after the other."""
@@ -35,14 +39,22 @@ class FactorLevels:
         return tuple(text.casefold() for text in self.labels)
 
     @cached_property
-    def by_value(self) -> tuple[int, ...]:
+    def by_value(self) -> NDArray[np.intp]:
         """The numbers of the levels in the order of their values: numbers by size, text by code point."""
-        return tuple(sorted(range(len(self._levels)), key=self._levels.__getitem__))
+        return np.array(sorted(range(len(self._levels)), key=self._levels.__getitem__), dtype=np.intp)
 
     @cached_property
     def means(self) -> Float:
         """Posterior means (level, coef) of the deviations of all levels."""
         return self._deviations.means(MEAN_NUMBERS)
+
+    def _by_mean(self, shifts: tuple[tuple[int, float], ...]) -> NDArray[np.intp]:
+        """Levels and coefficients (2, entry), by posterior mean; `shifts` are the coefficients that take part, each
+        with what is added to its deviations."""
+        coefficients, added = np.array([j for j, _ in shifts]), np.array([shift for _, shift in shifts])
+        means = self.means[:, coefficients] + added
+        order = np.argsort(means, axis=None, kind="stable")
+        return np.stack([order // len(shifts), coefficients[order % len(shifts)]])
 
 
 def label(level: Level) -> str:

@@ -51,7 +51,8 @@ class Encoding:
     `dropped` are the numbers of the rows left out for missing values, `aliased` the columns of X left out as
     linear combinations of others; `x_means` (coef,) are the means of X's columns over the rows used;
     `singletons` are the factors that have one row in every level; `constants` are, of each factor, the variables
-    that have one value in all rows of a level; `outcomes` are the levels of a response that holds text.
+    that have one value in all rows of a level; `outcomes` are the levels of a response that holds text;
+    `spreads` say where the numbers of each predictor lie.
     """
 
     formula: str

@@ -48,21 +48,21 @@ def find_entries(
     wanted = [j for j, name in enumerate(structure.coefficients) if coefficient in (None, name)]
     backwards = sort is not None and sort.startswith("-")
     by = None if sort is None else sort.removeprefix("-")
-    order = np.asarray(of.by_value if by == "label" else range(len(structure.levels)), dtype=np.intp)
-    if by == "label" and backwards:
-        order = order[::-1]
-    if search is not None:
-        folded, part = of.folded, search.casefold()
-        order = np.array([level for level in order.tolist() if part in folded[level]], dtype=np.intp)
-    levels = np.repeat(order, len(wanted))
-    coefficients = np.tile(np.array(wanted, dtype=np.intp), len(order))
     if by in ("deviation", "value"):
-        means = of.means
-        if by == "value":
-            means = means + [population_part(posterior, name).mean() for name in structure.coefficients]
-        key = means[levels, coefficients]
-        place = np.argsort(-key if backwards else key, kind="stable")
-        levels, coefficients = levels[place], coefficients[place]
+        names = structure.coefficients
+        shift = [population_part(posterior, n).mean() if by == "value" else 0.0 for n in names]
+        levels, coefficients = of.by_mean(tuple((j, float(shift[j])) for j in wanted))
+        if backwards:
+            levels, coefficients = levels[::-1], coefficients[::-1]
+    else:
+        order = of.by_value if by == "label" else np.arange(len(structure.levels))
+        levels = np.repeat(order[::-1] if backwards else order, len(wanted))
+        coefficients = np.tile(np.array(wanted, dtype=np.intp), len(order))
+    if search is not None:
+        part = search.casefold()
+        hit = np.fromiter((part in text for text in of.folded), dtype=bool, count=len(of.folded))
+        kept = hit[levels]
+        levels, coefficients = levels[kept], coefficients[kept]
     return Entries(factor, levels, coefficients)
 
 

@@ -13,7 +13,14 @@ import numpy as np
 
 from model.design import Float
 from model.deviations import NewDeviations
-from model.effects import CollapsedEffects, Effects, Given, StoredEffects, new_deviations
+from model.effects import (
+    REMEMBERED_BYTES,
+    CollapsedEffects,
+    Effects,
+    Given,
+    StoredEffects,
+    new_deviations,
+)
 from model.encoding import Encoding
 from model.factor_levels import FactorLevels
 from model.family import Family
@@ -118,6 +125,16 @@ class Posterior:
     def new_levels(self) -> Mapping[str, NewDeviations]:
         """For each factor the deviations of levels that the fit has not seen."""
         return {name: new_deviations(name, self.given(name)) for name in self.factors}
+
+    @property
+    def working_bytes(self) -> int:
+        """What answers may come to keep beside the draws, at most: drawn levels, and what they are drawn from."""
+        draws, numbers = self.chains * self.draws, 0
+        for of in self.factors.values():
+            if isinstance(of.effects, CollapsedEffects):
+                k, columns, levels = of.effects.b.shape
+                numbers += min(k * levels * draws, REMEMBERED_BYTES // 8) + columns * draws
+        return 8 * numbers
 
     def given(self, factor: str) -> Given:
         """What the deviations of one factor are conditioned on."""

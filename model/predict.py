@@ -117,8 +117,9 @@ class Prediction:
         family = self.posterior.family
         mean = family.inverse_link(eta)
         if self.kind == "epred":
-            counted = design.trials is not None and self.posterior.encoding.parsed.response.cbind is None
-            return mean * design.trials[:, None] if counted else mean
+            if design.trials is None or self.posterior.encoding.parsed.response.cbind is not None:
+                return mean
+            return mean * design.trials[:, None]
         own = {name: draws.ravel() for name, draws in self.posterior.parameters.items()}
         responses = np.empty_like(mean)
         for row, expected in enumerate(mean):

@@ -94,7 +94,7 @@ def list_groups(
         Query(
             ge=1,
             le=1000,
-            description="How many entries to a page; left out, 100 in JSON and all in other formats.",
+            description="How many entries to a page; left out, 50 in JSON and all in other formats.",
         ),
     ] = None,
     cursor: Annotated[

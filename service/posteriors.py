@@ -94,10 +94,11 @@ class Posteriors:
         if blob is None:
             return None
         value = _ARTIFACTS[key[1]](blob)
+        size = len(blob) + (value.working_bytes if isinstance(value, Posterior) else 0)
         with self._lock:
             old = self._entries.pop(key, None)
-            self._bytes += len(blob) - (old.size if old else 0)
-            self._entries[key] = _Entry(record, value, len(blob))
+            self._bytes += size - (old.size if old else 0)
+            self._entries[key] = _Entry(record, value, size)
             while self._bytes > self._max_bytes:
                 _, dropped = self._entries.popitem(last=False)
                 self._bytes -= dropped.size

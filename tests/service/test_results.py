@@ -164,3 +164,96 @@ def test_the_draws_of_a_cancelled_fit_can_be_read(
     finish(fit_id, publish=store.cancelled)
     assert client.get(f"/v1/fits/{fit_id}").json()["status"] == "cancelled"
     assert client.get(f"/v1/fits/{fit_id}/summary").status_code == 200
+
+
+def test_contrasts_have_a_posterior_of_their_own(
+    client: TestClient, fit_id: str, finish: Callable[..., Posterior]
+) -> None:
+    posterior = finish(fit_id)
+    contrasts = [
+        {"name": "one more x", "weights": {"1": 1, "0": -1}},
+        {"name": "the mean of both", "weights": {"0": 0.5, "1": 0.5}},
+    ]
+    body = {
+        "data": {"columns": {"x": [0.0, 1.0], "g": ["g0", "g0"]}},
+        "group_effects": "none",
+        "contrasts": contrasts,
+    }
+    answer = client.post(f"/v1/fits/{fit_id}/predictions", json=body)
+    difference, mean = Predictions.model_validate(answer.json()).contrasts or []
+    slope = posterior.population[:, :, 1]
+    assert (difference.name, mean.name) == ("one more x", "the mean of both")
+    assert difference.mean == pytest.approx(slope.mean(), rel=1e-9)
+    assert difference.sd == pytest.approx(slope.std(ddof=1), rel=1e-9)
+    assert difference.probability_positive == np.mean(slope > 0)
+    draws = client.post(f"/v1/fits/{fit_id}/predictions", json={**body, "return": "draws"}).json()
+    rows = np.array(draws["draws"])
+    np.testing.assert_allclose(draws["contrasts"][0]["draws"], rows[1] - rows[0])
+    np.testing.assert_allclose(draws["contrasts"][1]["draws"], rows.mean(axis=0))
+
+
+def test_contrasts_of_rows_that_are_not_there_are_refused_together(client: TestClient, finished: str) -> None:
+    contrasts = [
+        {"name": "beyond", "weights": {"1": 1, "7": -1}},
+        {"name": "nothing", "weights": {"0": 0}},
+    ]
+    answer = client.post(f"/v1/fits/{finished}/predictions", json={"data": NEW, "contrasts": contrasts})
+    assert answer.status_code == 422
+    pointers = [error["pointer"] for error in answer.json()["errors"]]
+    assert pointers == ["/contrasts/0/weights/7", "/contrasts/1/weights"]
+
+
+@pytest.mark.parametrize(
+    "contrast",
+    [
+        {"weights": {"0": 1}},
+        {"name": "", "weights": {"0": 1}},
+        {"name": "c", "weights": {}},
+        {"name": "c", "weights": {"-1": 1}},
+        {"name": "c", "weights": {"01": 1}},
+        {"name": "c", "weights": [1, -1]},
+        {"name": "c", "weights": {"0": True}},
+        {"name": "c", "weights": {"0": 1}, "rows": 1},
+    ],
+)
+def test_a_contrast_has_a_name_and_weights_by_row(
+    client: TestClient, finished: str, contrast: object
+) -> None:
+    answer = client.post(f"/v1/fits/{finished}/predictions", json={"data": NEW, "contrasts": [contrast]})
+    assert answer.status_code == 422
+    assert all(error["pointer"].startswith("/contrasts/0") for error in answer.json()["errors"])
+
+
+def test_contrasts_come_as_json(client: TestClient, finished: str) -> None:
+    body = {"data": NEW, "contrasts": [{"name": "c", "weights": {"0": 1}}]}
+    answer = client.post(f"/v1/fits/{finished}/predictions", json=body, headers={"Accept": "text/csv"})
+    assert answer.json()["type"] == "/problems/conflicting-fields"
+
+
+def test_terms_of_group_effects_are_said_as_in_a_formula(client: TestClient, finished: str) -> None:
+    def mean(effects: object) -> list[float]:
+        answer = client.post(f"/v1/fits/{finished}/predictions", json={"data": NEW, "group_effects": effects})
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["mean"])
+
+    assert mean(["(1 + x | g)"]) == pytest.approx(mean("all"))
+    assert mean(["1 | g"]) != pytest.approx(mean("all"))
+    assert mean(["1 | g"])[0] == pytest.approx(mean("all")[0])  # x is 0 there
+    body = {"data": NEW, "group_effects": ["g", "1 | h", "z | g"]}
+    answer = client.post(f"/v1/fits/{finished}/predictions", json=body)
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/group_effects/1", "/group_effects/2"]
+
+
+def test_levels_are_sorted(client: TestClient, finished: str) -> None:
+    def shown(sort: str) -> list[Any]:
+        query = {"coefficient": "x", "sort": sort}
+        return list(client.get(f"/v1/fits/{finished}/groups/g", params=query).json()["items"])
+
+    for figure in ("deviation", "value"):
+        means = [item[figure]["mean"] for item in shown(figure)]
+        assert means == sorted(means)
+        assert [item["level"] for item in shown(f"-{figure}")] == [item["level"] for item in shown(figure)][
+            ::-1
+        ]
+    assert [item["level"] for item in shown("-label")] == [f"g{i}" for i in reversed(range(6))]
+    assert client.get(f"/v1/fits/{finished}/groups/g?sort=mean").status_code == 422
