@@ -7,9 +7,12 @@ import pytest
 
 from model.posterior import Posterior
 from model.priors import PriorStatement
+from tests.worker import glmms
 from tests.worker.models import columns, plan
 from tests.worker.silent import Silent
+from worker import full_problem
 from worker.fitting import fit
+from worker.shape import bucket
 
 FORMULA = "y ~ x + w + (1 + x | g)"
 PRIORS = (
@@ -129,3 +132,34 @@ def test_tiny_and_huge_responses(scale: float) -> None:
         priors=tuple(PriorStatement("normal(0, 10)", n) for n in ("Intercept", "b", "sd", "sigma"))
     )
     np.testing.assert_allclose(post.population, scale * reference.population, rtol=1e-5)
+
+
+def by_nuts(data: dict[str, Any] | None = None, **more: Any) -> Posterior:
+    data = data or glmms.columns("poisson", "log")
+    made = glmms.plan("poisson", "log", "x + I(x^2) + (1 | g)", data, warmup=150, draws=150, **more)
+    return fit(made, Silent()).posterior
+
+
+def same_draws(a: Posterior, b: Posterior) -> None:
+    np.testing.assert_allclose(a.population, b.population, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(a.factors["g"].covariance, b.factors["g"].covariance, rtol=1e-9)
+    np.testing.assert_allclose(a.deviations("g", range(24)), b.deviations("g", range(24)), atol=1e-9)
+
+
+def test_nuts_and_the_order_of_rows_and_columns() -> None:
+    data = glmms.columns("poisson", "log")
+    order = np.random.default_rng(0).permutation(len(data["y"]))
+    shuffled = {name: np.array(data[name])[order] for name in reversed(data)}
+    same_draws(by_nuts(), by_nuts(shuffled))
+
+
+def test_nuts_and_the_padding_of_rows_columns_and_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = by_nuts()
+    monkeypatch.setattr(full_problem, "bucket", lambda size: bucket(2 * size + 1))
+    same_draws(first, by_nuts())
+
+
+@pytest.mark.parametrize("chains", [2, 4])
+def test_nuts_and_the_number_of_chains(chains: int) -> None:
+    many, few = by_nuts(chains=6), by_nuts(chains=chains)
+    np.testing.assert_allclose(few.population, many.population[:chains], rtol=1e-9, atol=1e-9)

@@ -52,7 +52,7 @@ def advance(
 
     def body(number: Array, carried: tuple[Any, Array, dict[str, Array]]) -> Any:
         at, walked, statistics = carried
-        new = _keeping_noise(step(at), settings["learned"])
+        new = _settled(step(at), settings["learned"])
         told = {name: statistics[name].at[number].set(values) for name, values in _told(new).items()}
         return new, walked.at[number].set(new.z), told
 
@@ -81,12 +81,27 @@ def _noise(key: Array, streams: Array) -> Array:
     return jnp.where(streams < 0, 0.0, jax.random.normal(key, streams.shape)[streams])
 
 
-def _keeping_noise(state: Any, learned: Array) -> Any:
-    """The mass of the white noise stays one: its variances are one already, and what a warm-up finds is scatter."""
+def _settled(state: Any, learned: Array) -> Any:
+    """The state with what it adapts in round numbers, and the mass of the white noise one, as its variances are.
+
+    A step size answers to how well the steps before it did. Were it not rounded, an error in the last bit of a sum, as
+    another order or padding of rows brings along, would grow in that loop until all digits differ.
+    """
     adapted = state.adapt_state
-    names = ("inverse_mass_matrix", "mass_matrix_sqrt", "mass_matrix_sqrt_inv")
-    kept = {name: jnp.where(learned, getattr(adapted, name), 1.0) for name in names}
-    return state._replace(adapt_state=adapted._replace(**kept))
+    root = jnp.where(learned, _rounded(adapted.mass_matrix_sqrt_inv), 1.0)
+    return state._replace(
+        adapt_state=adapted._replace(
+            step_size=_rounded(adapted.step_size),
+            inverse_mass_matrix=root**2,
+            mass_matrix_sqrt=1.0 / root,
+            mass_matrix_sqrt_inv=root,
+        )
+    )
+
+
+def _rounded(values: Array) -> Array:
+    """Positive numbers to about three digits."""
+    return jnp.exp2(jnp.round(512.0 * jnp.log2(values)) / 512.0)
 
 
 def _begin(shape: FullShape, key: Array, start: Array, settings: Settings, data: Data) -> tuple[Any, Any]:
