@@ -51,7 +51,13 @@ _PROBLEM_BYTES = 16 << 10
     openapi_extra=list_request(BatchRequest) | header_parameters("Idempotency-Key"),
     responses=answers(
         (202, "Accepted: what is sound of it is queued.", Batch),
-        problems=("idempotency-conflict", "idempotency-in-flight", "store-full", "store-unavailable"),
+        problems=(
+            "idempotency-conflict",
+            "idempotency-in-flight",
+            "store-full",
+            "tenant-full",
+            "store-unavailable",
+        ),
         headers=("Location",),
         body=True,
     ),
@@ -67,7 +73,13 @@ async def submit_batch(request: Request, here: Here, tenant: Tenant, body: ListB
         asked = read_members(body, here.settings.limits, opener(here, tenant), checker(here, tenant))
         members = tuple(_submit_all(request, here, tenant, asked.candidates))
         name = base64.b32encode(secrets.token_bytes(17)).decode().lower()[:26]
-        record = here.batches.create(f"bat_{name}", tenant, members)
+        try:
+            record = here.batches.create(f"bat_{name}", tenant, members)
+        except StoreFull:
+            # Nobody would know of what was made for a batch that is refused.
+            own = [member.fit_id for member in members if member.own and member.fit_id is not None]
+            here.store.cancel_many(own, tenant)
+            raise
         fit_ids = [member.fit_id for member in members if member.fit_id is not None]
         call_back_about_batch(here, tenant, record.id, asked.callback_url, fit_ids)
         return record
@@ -146,7 +158,7 @@ def delete_batch(
         for fit_id in _own_fits(here, record):
             here.store.delete(fit_id)
             here.posteriors.forget(fit_id)
-    here.batches.delete(record.id)
+    here.batches.delete(record.id, tenant)
     return Response(status_code=204)
 
 

@@ -61,6 +61,7 @@ async def get_limits(here: Here) -> Response:
         "tenant_active_fits": here.budgets.tenant_active,
         "tenant_bytes": here.budgets.tenant_bytes,
         "tenant_dataset_bytes": here.budgets.dataset_bytes,
+        "tenant_batch_bytes": here.budgets.batch_bytes,
     }
     return fresh({"limits": here.settings.limits.model_dump() | budgets})
 

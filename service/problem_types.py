@@ -320,7 +320,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         503, "Store full", "There is no room for another fit; results expire with time."
     ),
     "tenant-full": ProblemType(
-        507, "No room left", "Your share of the store is used up.", "Delete fits that are no longer needed."
+        507, "No room left", "Your share of the store is used up.", "Delete what is no longer needed."
     ),
     "not-ready": ProblemType(503, "Not ready", "The service cannot take requests at the moment."),
 }

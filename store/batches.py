@@ -6,9 +6,12 @@ A fit tells the batches that wait for it how it fares, so a batch knows its coun
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
+import orjson
+
+from store.base import StoreFull
 from store.cursors import read_cursor, write_cursor
 from store.memory import MemoryStore
 from store.records import FitStatus
@@ -98,8 +101,8 @@ class Batches(Protocol):
         """Give a page of the tenant's batches, newest first; raises InvalidCursor."""
         ...
 
-    def delete(self, batch_id: str) -> bool:
-        """Remove a batch; its fits stay."""
+    def delete(self, batch_id: str, tenant: str) -> bool:
+        """Remove a tenant's batch; its fits stay."""
         ...
 
 
@@ -113,12 +116,23 @@ def refusals(members: Sequence[Member]) -> tuple[Refused, ...]:
     return tuple(one for one, _ in zip(refused, range(SHOWN_REFUSALS), strict=False))
 
 
+def write_members(members: Sequence[Member]) -> bytes:
+    """Write members as they are kept; their bytes are what a batch takes of its tenant's budget."""
+    return orjson.dumps([asdict(member) for member in members])
+
+
+def no_room(settings: StoreSettings) -> StoreFull:
+    """Say that a tenant's batches take all that they may."""
+    return StoreFull(f"the budget of {settings.batch_bytes} bytes is spent", scope="tenant")
+
+
 class _Kept:
     """A batch, its members, how many there are of each status, and the fits that have ended."""
 
-    def __init__(self, record: BatchRecord, members: tuple[Member, ...]) -> None:
+    def __init__(self, record: BatchRecord, members: tuple[Member, ...], bytes_: int) -> None:
         self.record = record
         self.members = members
+        self.bytes = bytes_
         self.waiting = Counter(member.fit_id for member in members if member.fit_id is not None)
         self.counts = Counter({REJECTED: sum(member.fit_id is None for member in members)})
         self.order: list[Ended] = []
@@ -134,7 +148,7 @@ class MemoryBatches:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
-        self._ttl = (settings or StoreSettings()).result_ttl
+        self._settings = settings or StoreSettings()
         self._clock: Callable[[], float] = lambda: round(clock(), 6)
         self._kept: dict[str, _Kept] = {}
         # A fit tells how it fares within the store's lock, so a lock of our own would be a second order.
@@ -146,8 +160,13 @@ class MemoryBatches:
         with self._lock:
             now = self._clock()
             self._kept = {key: kept for key, kept in self._kept.items() if kept.record.expires_at > now}
-            record = BatchRecord(batch_id, tenant, len(members), refusals(members), {}, now, now + self._ttl)
-            kept = self._kept[batch_id] = _Kept(record, tuple(members))
+            bytes_ = len(write_members(members))
+            spent = sum(kept.bytes for kept in self._kept.values() if kept.record.tenant == tenant)
+            if spent + bytes_ > self._settings.batch_bytes:
+                raise no_room(self._settings)
+            expires = now + self._settings.result_ttl
+            record = BatchRecord(batch_id, tenant, len(members), refusals(members), {}, now, expires)
+            kept = self._kept[batch_id] = _Kept(record, tuple(members), bytes_)
             fits = self._store.get_many(list_(kept.waiting))
             for fit_id, count in tuple(kept.waiting.items()):
                 status = fits[fit_id].status if fit_id in fits else GONE
@@ -189,10 +208,10 @@ class MemoryBatches:
         page = rest[:limit]
         return BatchPage(tuple(page), write_cursor(*_age(page[-1])) if len(rest) > limit else None)
 
-    def delete(self, batch_id: str) -> bool:
-        """Remove a batch."""
+    def delete(self, batch_id: str, tenant: str) -> bool:
+        """Remove a tenant's batch."""
         with self._lock:
-            return self._kept.pop(batch_id, None) is not None
+            return self.get(batch_id, tenant) is not None and self._kept.pop(batch_id, None) is not None
 
     def _told(self, fit_id: str, before: str, after: str) -> None:
         with self._lock:

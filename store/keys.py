@@ -109,6 +109,10 @@ class Keys:
         """The tenant's batches by time of creation."""
         return f"{self.prefix}:tenant:{tenant}:batches"
 
+    def tenant_batch_bytes(self, tenant: str) -> str:
+        """Bytes by batch, and their sum in the field `total`."""
+        return f"{self.prefix}:tenant:{tenant}:batch_bytes"
+
     @property
     def due(self) -> str:
         """Queued and running fits by the time from which something is wrong with them."""

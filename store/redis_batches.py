@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import cast
 
 import orjson
+import redis
 
 from store.batches import (
     ACTIVE,
@@ -14,7 +15,9 @@ from store.batches import (
     Ended,
     Member,
     Refused,
+    no_room,
     refusals,
+    write_members,
 )
 from store.connection import SCRIPTS, Command, connect, own, pairs, read, read_all, translated
 from store.cursors import write_cursor
@@ -31,43 +34,48 @@ class RedisBatches:
     """Batches on the server that the settings name; see `store.batches.Batches` for what the methods do."""
 
     def __init__(self, settings: StoreSettings) -> None:
+        self._settings = settings
         self._ttl = settings.result_ttl
         self._keys = Keys(settings.key_prefix)
         self._redis = connect(settings, settings.socket_timeout)
         self._segments = Segments(self._redis, settings)
         self._join = self._redis.register_script((SCRIPTS / "batch_join.lua").read_text())
         self._create = self._redis.register_script((SCRIPTS / "batch_create.lua").read_text())
+        self._delete = self._redis.register_script((SCRIPTS / "batch_delete.lua").read_text())
 
     def create(self, batch_id: str, tenant: str, members: Sequence[Member]) -> BatchRecord:
         """Keep a batch."""
-        written = orjson.dumps([asdict(member) for member in members])
+        written = write_members(members)
         self._segments.refuse_if_full(len(written))
         manifest = self._segments.upload(self._keys.blob(batch_id), written, self._ttl)
-        rejected = sum(member.fit_id is None for member in members)
         fits = Counter(member.fit_id for member in members if member.fit_id is not None)
-        tally, order = self._keys.batch_tally(batch_id), self._keys.batch_order(batch_id)
-        batch = self._keys.batch(batch_id)
         fields: dict[str, str | bytes | int] = {
             "tenant": tenant,
             "size": len(members),
             "refused": orjson.dumps([asdict(one) for one in refusals(members)]),
             "members": orjson.dumps(manifest),
         }
+        settled: list_[str | float] = [
+            batch_id,
+            self._ttl,
+            len(written),
+            self._settings.batch_bytes,
+            len(members) - fits.total(),
+        ]
         with translated(), self._redis.pipeline(transaction=False) as pipe:
             # The batch comes last, so that it is never seen without its members.
             joining = tuple(fits.items())
             for start in range(0, len(joining), _JOINED_AT_ONCE):
-                args: list_[str | bytes | int] = [int(self._ttl * 1000), batch, orjson.dumps(sorted(ACTIVE))]
-                for fit_id, count in joining[start : start + _JOINED_AT_ONCE]:
-                    args += [fit_id, self._keys.record(fit_id), self._keys.places(fit_id), count]
-                self._join(keys=[tally, order], args=args, client=pipe)
+                self._send_join(pipe, batch_id, joining[start : start + _JOINED_AT_ONCE])
             flat = [part for pair in fields.items() for part in pair]
-            names = [batch, tally, self._keys.tenant_batches(tenant)]
-            self._create(keys=names, args=[batch_id, self._ttl, rejected, *flat], client=pipe)
+            self._create(keys=self._names(batch_id, tenant), args=[*settled, *flat], client=pipe)
             for command in self._reading(batch_id, tenant):
                 pipe.execute_command(*command)  # type: ignore[no-untyped-call]
-            *_, flat, counts = pipe.execute()
-        return _record(pairs(flat), counts)
+            *_, outcome, found, counts = pipe.execute()
+        if outcome == b"tenant":
+            self._segments.discard(self._keys.blob(batch_id), manifest)
+            raise no_room(self._settings)
+        return _record(pairs(found), counts)
 
     def get(self, batch_id: str, tenant: str) -> BatchRecord | None:
         """Give a tenant's batch."""
@@ -103,23 +111,33 @@ class RedisBatches:
                 found.append(record)
         return BatchPage(tuple(found), None)
 
-    def delete(self, batch_id: str) -> bool:
-        """Remove a batch."""
+    def delete(self, batch_id: str, tenant: str) -> bool:
+        """Remove a tenant's batch."""
         with translated():
-            known = cast(
-                list_[bytes | None],
-                read(self._redis, "HMGET", self._keys.batch(batch_id), "tenant", "members"),
-            )
-            tenant, manifest = known
-            if tenant is None or manifest is None:
+            fields = pairs(cast(list_[bytes], read(self._redis, *own(self._keys.batch(batch_id), tenant))))
+            if not fields:
                 return False
-            with self._redis.pipeline(transaction=True) as pipe:
-                pipe.unlink(self._keys.batch(batch_id))
-                pipe.unlink(self._keys.batch_tally(batch_id), self._keys.batch_order(batch_id))
-                pipe.zrem(self._keys.tenant_batches(tenant.decode()), batch_id)
-                removed, *_ = pipe.execute()
-        self._segments.discard(self._keys.blob(batch_id), orjson.loads(manifest))
-        return bool(removed)
+            deleted = self._delete(keys=self._names(batch_id, tenant), args=[batch_id])
+        self._segments.discard(self._keys.blob(batch_id), orjson.loads(fields[b"members"]))
+        return bool(deleted)
+
+    def _send_join(self, pipe: redis.Redis, batch_id: str, fits: Sequence[tuple[str, int]]) -> None:
+        keys = self._keys
+        active = orjson.dumps(sorted(ACTIVE))
+        args: list_[str | bytes | int] = [int(self._ttl * 1000), keys.batch(batch_id), active]
+        for fit_id, count in fits:
+            args += [fit_id, keys.record(fit_id), keys.places(fit_id), count]
+        self._join(keys=[keys.batch_tally(batch_id), keys.batch_order(batch_id)], args=args, client=pipe)
+
+    def _names(self, batch_id: str, tenant: str) -> "list_[str]":
+        keys = self._keys
+        return [
+            keys.batch(batch_id),
+            keys.batch_tally(batch_id),
+            keys.batch_order(batch_id),
+            keys.tenant_batches(tenant),
+            keys.tenant_batch_bytes(tenant),
+        ]
 
     def _get_many(self, batch_ids: Sequence[str], tenant: str) -> "list_[BatchRecord | None]":
         commands = [command for batch_id in batch_ids for command in self._reading(batch_id, tenant)]

@@ -48,6 +48,7 @@ class StoreSettings(BaseSettings):
     tenant_bytes: int = 1024 * MEBIBYTE
     checkpoint_bytes: int = 64 * MEBIBYTE  # of a running fit; what is larger is not saved
     dataset_bytes: int = 1024 * MEBIBYTE  # of a tenant's data sets
+    batch_bytes: int = 256 * MEBIBYTE  # of a tenant's batches: lists of members, and why some were refused
     max_active: int = 10_000  # fits that are queued or running, of all tenants
     tenant_active: int = 5_000  # of one, so that none takes every place
     max_events: int = 1000
@@ -63,6 +64,7 @@ class StoreSettings(BaseSettings):
     callback_http: bool = False  # without TLS, too
     callback_ttl: float = 7 * DAY  # since what it tells of; longer than all attempts together
     open_callbacks: int = 20  # of one fit or batch, that wait or are due
+    kept_callbacks: int = 100  # of those that are over
 
     # Leases.
     lease_seconds: float = 10.0

@@ -15,9 +15,10 @@ from fastapi.testclient import TestClient
 from service.answers.batches import Batch, BatchList
 from service.answers.common import Problem
 from service.media_types import CSV, PARQUET, TABLES
-from store.batches import Member
+from store.batches import Member, MemoryBatches
 from store.memory import MemoryStore
 from store.records import Failure
+from store.settings import StoreSettings
 from tests.service.samples import COLUMNS, REQUEST
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -338,3 +339,13 @@ def test_more_members_than_are_stored_together_are_stored(
     assert batch.counts == {"queued": 166, "rejected": 84}
     assert len(queued) == 166
     assert [member.index for member in batch.rejected] == list(range(0, 60, 3))
+
+
+def test_a_batch_that_has_no_room_leaves_no_fits_running(
+    client: TestClient, app: Any, store: MemoryStore, queued: list[tuple[str, str]], fit_id: str
+) -> None:
+    app.state.services.batches = MemoryBatches(store, StoreSettings(batch_bytes=10))
+    answer = client.post("/v1/batches", json={"fits": [REQUEST, seeded(1)]})
+    assert (answer.status_code, answer.json()["type"]) == (507, "/problems/tenant-full")
+    assert [client.get(f"/v1/fits/{name}").json()["status"] for name, _ in queued] == ["queued", "cancelled"]
+    assert queued[0][0] == fit_id

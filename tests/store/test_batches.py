@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from store.base import InvalidCursor, Store
+from store.base import InvalidCursor, Store, StoreFull
 from store.batches import Batches, Ended, Member, MemoryBatches
 from store.memory import MemoryStore
 from store.records import Failure, FitStatus, Result
@@ -17,7 +17,12 @@ from store.redis_batches import RedisBatches
 from store.settings import StoreSettings
 from tests.store.examples import record
 
-BRIEF: dict[str, Any] = {"result_ttl": 0.4, "unsuccessful_ttl": 0.4, "tombstone_ttl": 0.4}
+BRIEF: dict[str, Any] = {
+    "result_ttl": 0.4,
+    "unsuccessful_ttl": 0.4,
+    "tombstone_ttl": 0.4,
+    "batch_bytes": 5_000,
+}
 PROBLEM = {"status": 422, "title": "Invalid value"}
 REFUSED = Member("bad", None, problem=PROBLEM)
 
@@ -178,12 +183,30 @@ def test_batches_are_listed_newest_first_and_by_pages(place: Place) -> None:
 
 def test_a_deleted_batch_is_gone_and_its_fits_are_not(place: Place) -> None:
     place.batches.create("bat_1", "acme", [place.fit("fit_1")])
-    assert place.batches.delete("bat_1")
-    assert not place.batches.delete("bat_1")
+    assert not place.batches.delete("bat_1", "other")
+    assert place.batches.delete("bat_1", "acme")
+    assert not place.batches.delete("bat_1", "acme")
     assert place.batches.get("bat_1", "acme") is None
     assert place.batches.list("acme").records == ()
     place.end("fit_1")
     assert place.batches.ended("bat_1") == ()
+
+
+def test_a_tenant_s_batches_have_a_budget_that_deletion_and_time_give_back(place: Place) -> None:
+    large = [Member("x" * 2000, None, problem=PROBLEM)]
+    place.batches.create("bat_1", "acme", large)
+    place.batches.create("bat_2", "acme", large)
+    with pytest.raises(StoreFull) as refused:
+        place.batches.create("bat_3", "acme", [*large, place.fit("fit_1")])
+    assert refused.value.scope == "tenant"
+    assert place.batches.get("bat_3", "acme") is None
+    assert place.batches.ended("bat_3") == ()
+    assert place.batches.create("bat_4", "other", large).size == 1
+    place.batches.delete("bat_1", "acme")
+    place.batches.create("bat_5", "acme", large)
+    place.sleep(0.5)
+    for number in (6, 7):
+        place.batches.create(f"bat_{number}", "acme", large)
 
 
 def test_no_key_of_a_batch_lives_for_ever(place: Place, raw: redis.Redis) -> None:

@@ -113,6 +113,7 @@ def test_a_batch_streams_its_results_in_the_order_of_completion(client: httpx.Cl
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_batch_of_a_thousand_streams_its_results_in_the_order_of_completion(client: httpx.Client) -> None:
     stream_in_order(client, 1000, 10_000)
 
