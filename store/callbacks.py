@@ -138,6 +138,7 @@ class MemoryCallbacks:
         settings = settings or StoreSettings()
         self._store = store
         self._ttl, self._most = settings.callback_ttl, settings.open_callbacks
+        self._most_kept = settings.kept_callbacks
         self._clock: Callable[[], float] = lambda: round(clock(), 6)
         self._kept: dict[str, _Kept] = {}
         self._outcomes: Counter[str] = Counter()
@@ -160,6 +161,9 @@ class MemoryCallbacks:
                     return callback
             if len(open_) >= self._most:
                 raise TooManyCallbacks(f"{subject} has {len(open_)} callbacks already")
+            over = [callback for callback in self.of(subject) if not callback.state.open]
+            for callback in over[: max(0, len(over) - self._most_kept + 1)]:
+                del self._kept[callback.id]
             event = BATCH_EVENT if BATCH_EVENT in events else None
             callback = Callback(
                 new_id(), tenant, subject, url, tuple(events), event=event, created_at=self._clock()

@@ -51,10 +51,11 @@ class RedisCallbacks:
         given = [part for pair in fields.items() for part in pair]
         watched = [name for fit in fits for name in (self._keys.record(fit), self._keys.watchers(fit))]
         settings = self._settings
+        kept = settings.open_callbacks, settings.kept_callbacks
         with translated():
             name = self._register(
                 keys=[self._keys.callback(message), self._keys.callbacks(subject), self._keys.outbox],
-                args=[settings.callback_ttl, settings.open_callbacks, _ACTIVE, len(given), *given, *watched],
+                args=[settings.callback_ttl, *kept, _ACTIVE, len(given), *given, *watched],
             )
             if name is None:
                 raise TooManyCallbacks(f"{subject} has {settings.open_callbacks} callbacks already")

@@ -13,6 +13,7 @@ import orjson
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from standardwebhooks import Webhook
 
 from service.answers.common import Problem
 from service.app import create_app
@@ -22,6 +23,8 @@ from service.settings import ServiceSettings
 from store.memory import MemoryStore
 from store.rates import MemoryRates
 from store.replies import MemoryReplies
+from store.settings import StoreSettings
+from store.signing import Secrets
 from tests.service.samples import REQUEST
 
 ROOT = Path(__file__).parents[2]
@@ -263,6 +266,20 @@ def test_the_command_makes_a_key_that_works(capsys: pytest.CaptureFixture[str]) 
         main(["new", "--tenant", "a:b", "--scope", "write"])
 
 
+def test_the_command_makes_a_secret_that_works(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["secret", "--tenant", "acme"])
+    secret, line = (text.partition(":")[2].strip() for text in capsys.readouterr().out.splitlines())
+    signature = Secrets.of(StoreSettings(callback_secrets=line)).sign(
+        "acme", "msg_a", int(time.time()), b"{}"
+    )
+    headers = {
+        "webhook-id": "msg_a",
+        "webhook-timestamp": str(int(time.time())),
+        "webhook-signature": signature,
+    }
+    assert Webhook(secret).verify(b"{}", headers) == {}
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org"])
 def test_without_keys_nothing_but_loopback_is_listened_on(host: str) -> None:
     settings = ServiceSettings(host=host)
@@ -279,7 +296,11 @@ def test_without_keys_loopback_is_listened_on(host: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
-    [("RANEF_HOST", "0.0.0.0", "does not start"), ("RANEF_KEYS", "acme", "cannot be read")],
+    [
+        ("RANEF_HOST", "0.0.0.0", "does not start"),
+        ("RANEF_KEYS", "acme", "cannot be read"),
+        ("RANEF_CALLBACK_SECRETS", "acme", "cannot be read"),
+    ],
 )
 def test_the_process_refuses_to_start(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str

@@ -19,7 +19,7 @@ from tests.store.conftest import SHORT
 from tests.store.examples import FAILURE, RESULT, record
 
 URL = "https://example.org/ended"
-SETTINGS: dict[str, Any] = SHORT | {"callback_ttl": 2.0, "open_callbacks": 3}
+SETTINGS: dict[str, Any] = SHORT | {"callback_ttl": 2.0, "open_callbacks": 3, "kept_callbacks": 4}
 
 
 @dataclass(frozen=True)
@@ -272,6 +272,17 @@ def test_few_may_wait_for_one_fit(place: Place) -> None:
         assert taken is not None
         place.callbacks.settle(replace(taken, status=200), CallbackState.DELIVERED)
     assert place.register(url=f"{URL}/3").state is CallbackState.PENDING
+
+
+def test_who_asks_again_and_again_leaves_few_traces(place: Place, raw: redis.Redis) -> None:
+    place.store.finish(place.claimed(), RESULT, {})
+    for i in range(8):
+        place.register(url=f"{URL}/{i}")
+        taken = place.callbacks.take(5.0)
+        assert taken is not None
+        place.callbacks.settle(replace(taken, status=200), CallbackState.DELIVERED)
+    assert [callback.url for callback in place.callbacks.of("fit_a")] == [f"{URL}/{i}" for i in range(4, 8)]
+    assert len([*raw.scan_iter("ranef:callback:*")]) in (0, 4)
 
 
 def test_a_callback_outlives_its_fit_and_no_key_lives_for_ever(place: Place, raw: redis.Redis) -> None:

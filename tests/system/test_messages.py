@@ -53,3 +53,14 @@ def test_malformed_messages_stop_nobody(crew: Plant) -> None:
     crew.submit("fit_after_rubbish")
     crew.await_status("fit_after_rubbish", FitStatus.SUCCEEDED)
     eventually(lambda: not crew.jobs.waiting())
+
+
+def test_what_is_no_message_at_all_ends_its_worker_and_the_next_goes_on(plant: Plant) -> None:
+    """Celery cannot be taught otherwise, which is why the server is to be ours alone."""
+    worker = plant.start_worker()
+    with redis.Redis.from_url(plant.server.url) as client:
+        client.lpush("interactive", b"not json")
+    assert worker.wait(10.0) == 1
+    plant.submit("fit_after_rubbish")
+    plant.start_worker()
+    plant.await_status("fit_after_rubbish", FitStatus.SUCCEEDED)

@@ -4,8 +4,11 @@ The receiver is a real server; the callbacks are the twin in memory, whose clock
 """
 
 import ipaddress
+import os
 import socket
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +30,7 @@ from worker.callbacks import Courier, send_next, verdict
 from worker.delivery import Undelivered, post, resolve
 from worker.settings import WorkerSettings
 
+ROOT = Path(__file__).parents[2]
 SECRET = new_secret()
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 OPEN: dict[str, Any] = {
@@ -397,3 +401,12 @@ def test_secrets_come_from_a_file_too(tmp_path: Path) -> None:
     found = Secrets.of(WorkerSettings(callback_secrets_file=tmp_path / "secrets"))
     assert [name in found for name in ("acme", "globex", "initech")] == [True, True, False]
     assert SECRET not in repr(found)
+
+
+def test_a_worker_whose_secrets_cannot_be_read_does_not_start() -> None:
+    environment = {**os.environ, "RANEF_CALLBACK_SECRETS": "acme"}
+    command = [sys.executable, "-m", "worker"]
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1
+    assert "RANEF_CALLBACK_SECRETS, line 1" in run.stderr
+    assert "Traceback" not in run.stderr
