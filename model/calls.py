@@ -49,22 +49,48 @@ INTEGER_RANGES = {
     ("bs", "df"): (1, limits.SPLINE_DF),
     ("ns", "df"): (1, limits.SPLINE_DF),
 }
+_SPLINES = "smooth terms are not available, but bs(x, df = 5) and ns(x, df = 5) are"
+_INDEPENDENT = "residuals are independent given the group-level effects"
+_BEFOREHAND = "make the column beforehand"
 ELSEWHERE = {
     "offset": "offset(…) is a term of its own",
     "cbind": "cbind(…) stands alone on the left of ~",
     "trials": "trials(…) stands on the left of ~, after |",
     "weights": "weights(…) stands on the left of ~, after |",
     "se": "se(…) stands on the left of ~, after |",
-    "s": "smooth terms are not available, but bs(x, df = 5) and ns(x, df = 5) are",
+    "rate": "write offset(log(n)) among the terms",
+    "cens": "censored responses are not available",
+    "trunc": "truncated responses are not available",
+    "mi": "rows with missing values can only be left out",
+    "me": "covariates with measurement errors are not available",
+    **dict.fromkeys(("s", "t2", "te", "ti", "gp"), _SPLINES),
+    "mo": "monotonic effects are not available, but C(x, poly) gives the trends of ordered levels",
+    **dict.fromkeys(("ar", "ma", "arma", "cosy", "unstr", "car", "sar"), _INDEPENDENT),
+    "gr": "write the grouping factor alone, as in (1 | g)",
+    "mm": "a row belongs to one level of a grouping factor",
+    "mvbind": "a formula has one response",
     "as.factor": "write factor(x)",
     "ordered": "write C(x, poly)",
     "relevel": 'write C(f, treatment, ref = "b")',
+    "interaction": "write f:g",
+    "rcs": "write ns(x, df = 5)",
+    **dict.fromkeys(("cut", "ifelse", "lag", "as.numeric", "as.integer"), _BEFOREHAND),
+}
+OPTIONS_ELSEWHERE = {
+    ("poly", "raw"): "write x + I(x^2) for raw powers",
+    ("scale", "scale"): "write center(x)",
+    ("bs", "knots"): "knots stand at quantiles, as many as df asks for",
+    ("ns", "knots"): "knots stand at quantiles, as many as df asks for",
 }
 
 
 def suggest(word: str, known: Collection[str]) -> str:
     """'; did you mean …?' with the known word closest to the given one, or nothing."""
-    close = get_close_matches(word[:100], known, n=1) if len(known) <= limits.COLUMNS else []
+    if len(known) > limits.COLUMNS:
+        return ""
+    # difflib sees no likeness between x and X
+    same = [name for name in known if name.casefold() == word.casefold()]
+    close = same or get_close_matches(word[:100], known, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
@@ -119,14 +145,17 @@ def _options(call: Call, function: Function) -> Iterator[Problem]:
     name, options = call.function, call.arguments[1:]
     if len(options) > len(function.parameters):
         allowed = f"only {' and '.join(function.parameters)}" if function.parameters else "nothing"
-        yield options[-1].value.position, f"{name}() takes {allowed} after the first argument"
+        hints = [hint for option in options if (hint := OPTIONS_ELSEWHERE.get((name, option.keyword or "")))]
+        sentence = f"{name}() takes {allowed} after the first argument"
+        yield options[-1].value.position, "; ".join([sentence, *hints])
         return
     keywords = [option.keyword for option in options if option.keyword]
     if len(set(keywords)) < len(keywords):
         yield call.position, f"An argument of {name}() is given twice"
     for option in options:
         if option.keyword and option.keyword not in function.parameters:
-            hint = suggest(option.keyword, function.parameters)
+            elsewhere = OPTIONS_ELSEWHERE.get((name, option.keyword))
+            hint = f"; {elsewhere}" if elsewhere else suggest(option.keyword, function.parameters)
             yield option.value.position, f"{name}() has no argument {option.keyword}{hint}"
     for parameter, value in bound(call).items():
         yield from _option(name, parameter, value)

@@ -20,6 +20,7 @@ from model.table import Table, escape_pointer
 from model.terms import Structure
 from model.variables import factor_column
 
+INTERCEPT = '; the intercept is written 1, and "center": false puts its prior on it as it is'
 KIND_NAMES = {"number": "numbers", "integer": "whole numbers", "boolean": "booleans", "text": "text"}
 
 
@@ -30,7 +31,8 @@ def unknown_columns(formula: Formula, table: Table) -> list[Issue]:
     for node in nodes:
         for name in walk(node):
             if isinstance(name, Name) and name.name not in table and name.name not in issues:
-                message = f"There is no column {name.name!r}{calls.suggest(name.name, table.names)}"
+                hint = calls.suggest(name.name, table.names) or INTERCEPT * (name.name == "Intercept")
+                message = f"There is no column {name.name!r}{hint}"
                 message += "" if message.endswith("?") else "."
                 position = name.position
                 issues[name.name] = Issue("unknown-column", message, "/formula", position, name.name)

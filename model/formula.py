@@ -101,9 +101,9 @@ class Formula:
             return self
         bars = [node for node in walk(self.right) if isinstance(node, Bar)]
         taken = {*self.response.names, *(name for bar in bars for name in column_names(bar.group))}
-        left = [Name(name) for name in names if name not in taken]
+        dot = next(node for node in walk(self.right) if isinstance(node, Dot))
+        left = [Name(name, dot.position) for name in names if name not in taken]
         if not left:
-            dot = next(node for node in walk(self.right) if isinstance(node, Dot))
             raise FormulaError(
                 problem(self.source, dot.position, "No column is left for .", "unknown-column")
             )

@@ -47,6 +47,8 @@ class Reader:
         """Read the whole formula: the response, its additions, the right-hand side."""
         if self.sees("~"):
             raise self.stop("A formula has a response before ~")
+        if self.token.text in ("bf", "brmsformula") and self.called():
+            raise self.stop(f"Write the formula alone, without {self.token.text}(); only the mean is modeled")
         response = self.response()
         additions = self.additions() if self.accept("|") else ()
         if not self.accept("~"):
@@ -74,7 +76,8 @@ class Reader:
         elif isinstance(node, Call) and node.function in calls.FUNCTIONS:
             kind = calls.FUNCTIONS[node.function].kind
             if kind in ("basis", "categorical"):
-                self.report(start.position, f"{node.function}() cannot make a response")
+                hint = "; text of two levels can stand as it is" if kind == "categorical" else ""
+                self.report(start.position, f"{node.function}() cannot make a response{hint}")
         return node
 
     def additions(self) -> tuple[Call, ...]:
@@ -82,6 +85,8 @@ class Reader:
         found: list[Call] = []
         while True:
             token = self.token
+            if token.text not in ADDITIONS and token.text in calls.ELSEWHERE and self.called():
+                raise self.stop(f"There is no {token.text}() here; {calls.ELSEWHERE[token.text]}")
             if token.text not in ADDITIONS or not self.called():
                 raise self.unexpected("trials(n), weights(w) or se(s)")
             call = self.call(data=1)
@@ -142,6 +147,8 @@ class Reader:
             if self.sees("|") or self.sees("||"):
                 correlated = self.take().text == "|"
                 node = Bar(node, self.terms(), correlated, token.position)
+                if self.sees("|") or self.sees("||"):
+                    raise self.stop("A bar has two sides, (effects | g); identifiers join several formulas")
             self.leave()
             return node
         raise self.unexpected("a term")

@@ -432,6 +432,8 @@ def test_unknown_columns_are_all_named_with_a_suggestion() -> None:
         ("unknown-column", "gg", 31),
     ]
     assert "did you mean student_age?" in found[0].message
+    assert "did you mean x?" in refused("y ~ X")[0].message
+    assert "the intercept is written 1" in refused("y ~ 0 + Intercept + x")[0].message
 
 
 @pytest.mark.parametrize(
@@ -464,6 +466,11 @@ def test_a_dot_is_resolved_and_remembered() -> None:
     assert predicted(encoding, {"zero": [1], "x": [2.0], "g": ["u"], "more": ["?"]}).x.tolist() == [
         [1.0, 2.0, 1.0]
     ]
+
+
+def test_what_is_wrong_with_a_column_of_the_dot_is_shown_at_the_dot() -> None:
+    (issue,) = refused("y ~ . - x", {"k": [1.0] * 8}, levels={})
+    assert (issue.code, issue.column, issue.position) == ("constant-predictor", "k", 4)
 
 
 def test_names_that_collide_are_refused() -> None:
