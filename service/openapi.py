@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from service.answers.callbacks import CallbackMessage
 from service.answers.common import Problem
 from service.links import link
 from service.problem_types import PROBLEM_TYPES
@@ -19,6 +20,7 @@ from service.requests.common import Data
 from service.requests.comparisons import ComparisonRequest
 from service.requests.fits import FitRequest, ModelRequest
 from service.requests.predictions import PredictionRequest
+from service.webhooks import webhooks
 
 ROOT = Path(__file__).parent.parent
 OPENAPI_JSON = ROOT / "openapi" / "openapi.json"
@@ -45,6 +47,7 @@ _PATH_PARAMETERS = {
 _READ_BY_US = (
     BatchMember,
     BatchRequest,
+    CallbackMessage,
     ComparisonRequest,
     Data,
     FitRequest,
@@ -114,6 +117,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 if parameter["in"] == "path" and parameter["name"] in _PATH_PARAMETERS:
                     parameter.setdefault("description", _PATH_PARAMETERS[parameter["name"]])
     link(document)
+    document["webhooks"] = webhooks()
     schemas = document["components"]["schemas"]
     document["components"]["schemas"] = dict(sorted({**schemas, **definitions["$defs"]}.items()))
     return document

@@ -34,3 +34,20 @@ class CallbackList(Answer):
     """The callbacks of a fit or a batch, the oldest first."""
 
     items: list[CallbackAnswer]
+
+
+class CallbackSubject(Answer):
+    """A fit or a batch that has ended."""
+
+    id: str = Field(examples=["fit_mfrggzdfmztwq2lknnwg23tpob"])
+    status: Literal["succeeded", "failed", "cancelled", "ended"]
+    links: dict[str, str]
+
+
+class CallbackMessage(Answer):
+    """The body of a callback."""
+
+    type: Literal["fit.succeeded", "fit.failed", "fit.cancelled", "batch.ended"]
+    timestamp: str
+    """When it happened (RFC 3339)."""
+    data: CallbackSubject

@@ -20,13 +20,14 @@ from typing import Any
 import pytest
 from standardwebhooks import WebhookVerificationError
 
+from service.answers.callbacks import CallbackMessage
 from store.callbacks import FIT_EVENTS, Callback, CallbackState, MemoryCallbacks
 from store.destinations import Destinations
 from store.memory import MemoryStore
 from store.signing import InvalidSecrets, Secrets, new_secret
 from tests.store.examples import RESULT, record
 from tests.worker.receiver import Receiver, make_certificate, receiving
-from worker.callbacks import Courier, send_next, verdict
+from worker.callbacks import Courier, message, send_next, verdict
 from worker.delivery import Undelivered, post, resolve
 from worker.settings import WorkerSettings
 
@@ -104,6 +105,18 @@ def test_a_message_says_what_happened_and_is_signed(receiver: Receiver) -> None:
     told = here.told()
     assert (told.state, told.status, told.error, told.attempts) == (CallbackState.DELIVERED, 204, None, 1)
     assert not here.send()
+
+
+@pytest.mark.parametrize("event", [*FIT_EVENTS, "batch.ended"])
+def test_a_message_is_as_the_contract_has_it(event: str) -> None:
+    subject = "bat_a" if event == "batch.ended" else "fit_a"
+    callback = Callback(
+        "msg_a", "acme", subject, "https://example.org", (event,), event=event, happened_at=1.5
+    )
+    content = CallbackMessage.model_validate_json(message(callback))
+    assert (content.type, content.timestamp) == (event, "1970-01-01T00:00:01.500Z")
+    assert content.data.links["self"] == f"/v1/{'batches' if subject == 'bat_a' else 'fits'}/{subject}"
+    assert ("summary" in content.data.links) == (event == "fit.succeeded")
 
 
 def test_another_s_secret_or_another_body_does_not_verify(receiver: Receiver) -> None:
