@@ -5,18 +5,19 @@ Every change is one Lua script, so it is atomic and by the server's clock; a Red
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import orjson
-import redis
 
-from store.base import NO_METADATA, Creation, QueueFull, StoreFull
+from store.base import NO_METADATA, Creation
 from store.connection import SCRIPTS, connect, own, pairs, read, read_all, translated
 from store.cursors import write_cursor
+from store.fit_scripts import ALLOW_OOM, FitScripts
 from store.keys import Keys
+from store.new_fits import NewFits
 from store.pages import walk
-from store.policy import Policy, matches
+from store.policy import matches
 from store.records import (
     QUEUES,
     Claim,
@@ -36,30 +37,14 @@ from store.settings import StoreSettings
 from store.wire import (
     event_from_entry,
     failure_to_json,
+    flat,
     progress_to_json,
     record_from_fields,
-    record_to_fields,
     result_to_json,
     worker_from_json,
     worker_to_json,
 )
 
-_ABOUT_A_FIT = (
-    "create",
-    "claim",
-    "renew",
-    "progress",
-    "checkpoint",
-    "conclude",
-    "cancel",
-    "recover",
-    "extend",
-    "delete",
-)
-_OTHERS = ("beat", "lead")
-_ALLOW_OOM = "#!lua flags=allow-oom\n"
-# What a record, its events and its index entries take beside the payload, roughly.
-_RECORD_BYTES = 4096
 # Records that are read at once where most may be passed over.
 _STEP = 200
 
@@ -70,15 +55,15 @@ class RedisStore:
     def __init__(self, settings: StoreSettings) -> None:
         self._settings = settings
         self._keys = Keys(settings.key_prefix)
-        self._policy = Policy.of(settings).to_json()
         self._redis = connect(settings, settings.socket_timeout)
         self._segments = Segments(self._redis, settings)
-        shared = (SCRIPTS / "callback.lua").read_text() + (SCRIPTS / "fit.lua").read_text()
-        sources = {name: shared + (SCRIPTS / f"{name}.lua").read_text() for name in _ABOUT_A_FIT}
-        sources |= {name: (SCRIPTS / f"{name}.lua").read_text() for name in _OTHERS}
-        # A server without room refuses new fits, but never the small writes by which a fit is looked after.
-        sources |= {name: _ALLOW_OOM + source for name, source in sources.items() if name != "create"}
-        self._scripts = {name: self._redis.register_script(source) for name, source in sources.items()}
+        self._scripts = FitScripts(self._redis, settings)
+        self._new_fits = NewFits(self._redis, settings, self._scripts, self._segments)
+        # Looking after workers must be possible on a server without room, too.
+        self._beat, self._lead = (
+            self._redis.register_script(ALLOW_OOM + (SCRIPTS / f"{name}.lua").read_text())
+            for name in ("beat", "lead")
+        )
 
     def create(self, record: FitRecord, payload: bytes) -> tuple[FitRecord, bool]:
         """Add a queued fit unless its id exists."""
@@ -95,7 +80,7 @@ class RedisStore:
         }
         # A fit that is there twice is new once.
         new = {record.id: (record, payload) for record, payload in fits if record.id not in existing}
-        made = dict(zip(new, self._create_new(tuple(new.values())), strict=True)) if new else {}
+        made = dict(zip(new, self._new_fits.create(tuple(new.values())), strict=True)) if new else {}
         creations: list_[Creation] = []
         for record, _ in fits:
             creations.append(creation := existing.get(record.id) or made[record.id])
@@ -197,26 +182,26 @@ class RedisStore:
         rest = (record.expires_at or math.inf) - time.time()
         # Our own clock will do to spare the server most of the calls; the script asks the server's.
         if rest < self._settings.result_ttl - self._settings.extend_interval / 2:
-            self._run("extend", record.id, record.tenant)
+            self._scripts.run("extend", record.id, record.tenant)
 
     def delete(self, fit_id: str) -> bool:
         """Remove a fit with all its data."""
         record = self.get(fit_id)
-        return record is not None and self._run("delete", fit_id, record.tenant) == 1
+        return record is not None and self._scripts.run("delete", fit_id, record.tenant) == 1
 
     def request_cancel(self, fit_id: str) -> FitRecord | None:
         """Cancel a queued fit at once and ask a running one to stop."""
         record = self.get(fit_id)
         if record is None:
             return None
-        self._run("cancel", fit_id, record.tenant)
+        self._scripts.run("cancel", fit_id, record.tenant)
         return self.get(fit_id)
 
     def cancel_many(self, fit_ids: Sequence[str], tenant: str) -> None:
         """Cancel many fits of a tenant."""
         with translated(), self._redis.pipeline(transaction=False) as pipe:
             for fit_id in fit_ids:
-                self._send(pipe, "cancel", fit_id, tenant)
+                self._scripts.send(pipe, "cancel", fit_id, tenant)
             pipe.execute()
 
     def claim(self, fit_id: str, worker: str, lease_seconds: float) -> Claim | None:
@@ -224,7 +209,7 @@ class RedisStore:
         record = self.get(fit_id)
         if record is None:
             return None
-        taken = self._run("claim", fit_id, record.tenant, worker, lease_seconds)
+        taken = self._scripts.run("claim", fit_id, record.tenant, worker, lease_seconds)
         if taken is None:
             return None
         fence, attempt, waited = taken
@@ -232,12 +217,12 @@ class RedisStore:
 
     def renew(self, claim: Claim, lease_seconds: float) -> Lease:
         """Prolong a lease."""
-        held, cancel = self._run("renew", claim.fit_id, claim.tenant, claim.fence, lease_seconds)
+        held, cancel = self._scripts.run("renew", claim.fit_id, claim.tenant, claim.fence, lease_seconds)
         return Lease(bool(held), bool(cancel))
 
     def progress(self, claim: Claim, progress: Progress) -> Lease:
         """Note how far the fit is."""
-        held, cancel = self._run(
+        held, cancel = self._scripts.run(
             "progress", claim.fit_id, claim.tenant, claim.fence, progress_to_json(progress), progress.phase
         )
         return Lease(bool(held), bool(cancel))
@@ -247,7 +232,9 @@ class RedisStore:
         blob = self._keys.blob(claim.fit_id)
         self._segments.refuse_if_full(len(data))
         manifest = self._segments.upload(blob, data)
-        kept = self._run("checkpoint", claim.fit_id, claim.tenant, claim.fence, orjson.dumps(manifest))
+        kept = self._scripts.run(
+            "checkpoint", claim.fit_id, claim.tenant, claim.fence, orjson.dumps(manifest)
+        )
         if not kept:
             self._segments.discard(blob, manifest)
         return bool(kept)
@@ -305,7 +292,7 @@ class RedisStore:
         """Say that a worker is alive for `ttl` seconds more."""
         keys = [self._keys.workers, self._keys.worker(worker.id)]
         with translated():
-            self._scripts["beat"](keys=keys, args=[worker.id, worker_to_json(worker), ttl])
+            self._beat(keys=keys, args=[worker.id, worker_to_json(worker), ttl])
 
     def workers(self) -> tuple[WorkerState, ...]:
         """Give the workers that are alive, by id."""
@@ -339,7 +326,7 @@ class RedisStore:
     def lead(self, worker: str, ttl: float) -> bool:
         """Become or stay the one worker that reconciles."""
         with translated():
-            return bool(self._scripts["lead"](keys=[self._keys.leader], args=[worker, int(ttl * 1000)]))
+            return bool(self._lead(keys=[self._keys.leader], args=[worker, int(ttl * 1000)]))
 
     def overdue(self, limit: int = 100) -> tuple[str, ...]:
         """Give ids of fits that nobody takes care of."""
@@ -353,79 +340,12 @@ class RedisStore:
         """Put an overdue fit right."""
         record = self.get(fit_id)
         tenant = record.tenant if record is not None else ""
-        return self.get(fit_id) if self._run("recover", fit_id, tenant) == 1 else None
+        return self.get(fit_id) if self._scripts.run("recover", fit_id, tenant) == 1 else None
 
     def ping(self) -> None:
         """Return if the store answers."""
         with translated():
             self._redis.ping()
-
-    def _run(self, script: str, fit_id: str, tenant: str, *args: str | bytes | float) -> Any:
-        with translated():
-            return self._send(self._redis, script, fit_id, tenant, *args)
-
-    def _send(
-        self, client: redis.Redis, script: str, fit_id: str, tenant: str, *args: str | bytes | float
-    ) -> Any:
-        keys = self._keys
-        names = [
-            keys.record(fit_id),
-            keys.events(fit_id),
-            keys.due,
-            keys.tenant_fits(tenant),
-            keys.tenant_expiry(tenant),
-            keys.tenant_bytes(tenant),
-            keys.tombstone(fit_id),
-            keys.waiting,
-            keys.outcomes,
-            keys.places(fit_id),
-            keys.watchers(fit_id),
-            keys.outbox,
-        ]
-        run = self._scripts[script]
-        return run(keys=names, args=[self._policy, fit_id, keys.blob(fit_id), *args], client=client)
-
-    def _create_new(self, fits: Sequence[tuple[FitRecord, bytes]]) -> Iterator[Creation]:
-        try:
-            self._segments.refuse_if_full(sum(len(payload) for _, payload in fits))
-        except StoreFull as error:
-            yield from [error] * len(fits)
-            return
-        blobs = [(self._keys.blob(record.id), payload) for record, payload in fits]
-        manifests = self._segments.upload_many(blobs)
-        with translated(), self._redis.pipeline(transaction=False) as pipe:
-            for (record, payload), manifest in zip(fits, manifests, strict=True):
-                fields = _flat(record_to_fields(record))
-                size = len(payload) + _RECORD_BYTES
-                self._send(pipe, "create", record.id, record.tenant, orjson.dumps(manifest), size, *fields)
-                pipe.hgetall(self._keys.record(record.id))
-            answers = pipe.execute(raise_on_error=False)
-        for (record, _), (blob, _), manifest, outcome, stored in zip(
-            fits, blobs, manifests, answers[::2], answers[1::2], strict=True
-        ):
-            if outcome != b"created":
-                self._segments.discard(blob, manifest)
-            yield self._refusal(outcome) or (
-                # Somebody may have deleted it in between; then ours is as new as any.
-                record_from_fields(stored) if stored else record,
-                outcome == b"created",
-            )
-
-    def _refusal(self, outcome: object) -> StoreFull | QueueFull | None:
-        settings = self._settings
-        if isinstance(outcome, Exception):
-            try:
-                with translated():
-                    raise outcome
-            except StoreFull as error:
-                return error
-        refusals: Mapping[object, StoreFull | QueueFull] = {
-            b"queue": QueueFull(f"{settings.max_active} fits are waiting or running already"),
-            b"tenant queue": QueueFull(f"{settings.tenant_active} of them are the tenant's", scope="tenant"),
-            b"tenant": StoreFull(f"the budget of {settings.tenant_bytes} bytes is spent", scope="tenant"),
-            b"full": StoreFull("the store's memory is spent"),
-        }
-        return refusals.get(outcome)
 
     def _conclude(
         self,
@@ -441,8 +361,8 @@ class RedisStore:
         }
         size = sum(map(len, artifacts.values()))
         named = {**fields, "artifacts": orjson.dumps(manifests)}
-        published = self._run(
-            "conclude", claim.fit_id, claim.tenant, claim.fence, status.value, ttl, size, *_flat(named)
+        published = self._scripts.run(
+            "conclude", claim.fit_id, claim.tenant, claim.fence, status.value, ttl, size, *flat(named)
         )
         if not published:
             for manifest in manifests.values():
@@ -451,10 +371,6 @@ class RedisStore:
 
 
 list_ = list  # `list` is a method of the class above
-
-
-def _flat(fields: Mapping[str, str | bytes]) -> list[str | bytes]:
-    return [part for pair in fields.items() for part in pair]
 
 
 def _entries(found: Any) -> list[Any]:

@@ -25,6 +25,7 @@ from store.keys import Keys
 from store.pages import walk
 from store.segments import Segments
 from store.settings import StoreSettings
+from store.wire import flat
 
 # Fits that one script lets join: the server does nothing else meanwhile.
 _JOINED_AT_ONCE = 100
@@ -49,9 +50,9 @@ class RedisBatches:
         self._segments.refuse_if_full(len(written))
         manifest = self._segments.upload(self._keys.blob(batch_id), written, self._ttl)
         fits = Counter(member.fit_id for member in members if member.fit_id is not None)
-        fields: dict[str, str | bytes | int] = {
+        fields: dict[str, str | bytes] = {
             "tenant": tenant,
-            "size": len(members),
+            "size": str(len(members)),
             "refused": orjson.dumps([asdict(one) for one in refusals(members)]),
             "members": orjson.dumps(manifest),
         }
@@ -67,8 +68,7 @@ class RedisBatches:
             joining = tuple(fits.items())
             for start in range(0, len(joining), _JOINED_AT_ONCE):
                 self._send_join(pipe, batch_id, joining[start : start + _JOINED_AT_ONCE])
-            flat = [part for pair in fields.items() for part in pair]
-            self._create(keys=self._names(batch_id, tenant), args=[*settled, *flat], client=pipe)
+            self._create(keys=self._names(batch_id, tenant), args=[*settled, *flat(fields)], client=pipe)
             for command in self._reading(batch_id, tenant):
                 pipe.execute_command(*command)  # type: ignore[no-untyped-call]
             *_, outcome, found, counts = pipe.execute()
@@ -144,8 +144,8 @@ class RedisBatches:
         with translated():
             answers = read_all(self._redis, commands)
         return [
-            _record(pairs(flat), counts) if flat else None
-            for flat, counts in zip(answers[::2], answers[1::2], strict=True)
+            _record(pairs(fields), counts) if fields else None
+            for fields, counts in zip(answers[::2], answers[1::2], strict=True)
         ]
 
     def _reading(self, batch_id: str, tenant: str) -> tuple[Command, Command]:

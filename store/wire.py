@@ -18,6 +18,11 @@ def record_to_fields(record: FitRecord) -> dict[str, str | bytes]:
     return {"id": record.id, "tenant": record.tenant, "queue": record.queue, "request": request}
 
 
+def flat(fields: Mapping[str, str | bytes]) -> list[str | bytes]:
+    """Give fields and values in turn, as commands and scripts take them."""
+    return [part for pair in fields.items() for part in pair]
+
+
 def record_from_fields(fields: Fields) -> FitRecord:
     """Read a record from all the fields of its hash."""
     known: dict[str, Any] = orjson.loads(fields[b"request"])
