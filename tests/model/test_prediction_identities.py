@@ -1,5 +1,6 @@
 """What predictions must equal in every family, whatever the posterior: here it is made by hand."""
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -225,3 +226,19 @@ def test_figures_are_those_of_numpy() -> None:
     np.testing.assert_allclose(found["sd"], draws.std(axis=1, ddof=1), rtol=1e-12)
     expected = np.quantile(draws, [0.1, 0.5, 0.9], axis=1)
     np.testing.assert_allclose([found["lower"], found["median"], found["upper"]], expected, rtol=1e-10)
+
+
+def test_many_rows_take_little_memory() -> None:
+    _, posterior = made("y", "gaussian", "identity", draws=1000)
+    many = np.arange(4000) % ROWS
+    table = Table.from_columns({name: COLUMNS[name] for name in ("x", "f", "a", "b")}).take(many)
+    predict(posterior, table.take(np.arange(5)))
+    tracemalloc.start()
+    try:
+        found = predict(posterior, table)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    everything = 8 * len(many) * posterior.chains * posterior.draws
+    assert peak < everything / 4
+    np.testing.assert_allclose(found["mean"], found["mean"][many], rtol=1e-12)
