@@ -144,7 +144,9 @@ def json_request(model: type[BaseModel]) -> dict[str, Any]:
 def list_request(model: type[BaseModel]) -> dict[str, Any]:
     """Document a body that is JSON as `model` has it, or one member to a line."""
     described = json_request(model)
-    described["requestBody"]["content"][NDJSON] = {"schema": {"type": "string"}}
+    columns = '{"columns": {"x": [0.3, -1.1, 0.8, -0.2], "y": [5.1, 4.9, 5.3, 5.4]}}'
+    lines = "".join(f'{{"custom_id": "{name}", "formula": "y ~ x", "data": {columns}}}\n' for name in "ab")
+    described["requestBody"]["content"][NDJSON] = {"schema": {"type": "string"}, "example": lines}
     return described
 
 

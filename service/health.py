@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from model import limits
+from model.spec import MAX_CHAINS, MAX_DRAWS, MAX_TREE_DEPTH
 from service.answers.health import Alive, LimitList, ProblemPage, Ready
 from service.caching import fresh
 from service.deps import Here
@@ -56,6 +58,23 @@ def get_readiness(
 )
 async def get_limits(here: Here) -> Response:
     """State what one request may ask for at most, and what a tenant may have at once."""
+    language = {
+        "formula_characters": limits.FORMULA_CHARACTERS,
+        "formula_nesting": limits.NESTING_DEPTH,
+        "formula_terms": limits.TERMS,
+        "formula_bars": limits.BARS,
+        "group_columns": limits.GROUP_COLUMNS,
+        "factor_coefficients": limits.FACTOR_COEFFICIENTS,
+        "design_columns": limits.COLUMNS,
+        "design_cells": limits.DESIGN_CELLS,
+    }
+    sampler = {"chains": MAX_CHAINS, "chain_draws": MAX_DRAWS, "tree_depth": MAX_TREE_DEPTH}
+    requests = {
+        "address_bytes": here.settings.address_bytes,
+        "header_bytes": here.settings.header_bytes,
+        "requests": here.settings.rate_quota,
+        "requests_seconds": here.settings.rate_window,
+    }
     budgets = {
         "active_fits": here.budgets.max_active,
         "tenant_active_fits": here.budgets.tenant_active,
@@ -63,7 +82,7 @@ async def get_limits(here: Here) -> Response:
         "tenant_dataset_bytes": here.budgets.dataset_bytes,
         "tenant_batch_bytes": here.budgets.batch_bytes,
     }
-    return fresh({"limits": here.settings.limits.model_dump() | budgets})
+    return fresh({"limits": here.settings.limits.model_dump() | language | sampler | requests | budgets})
 
 
 @router.get(

@@ -12,11 +12,13 @@ from starlette.responses import Response
 
 from service.deps import Administrator, Here, Services
 from service.documentation import answers
+from service.negotiation import accepted_media_type
 from service.posteriors import Posteriors
 from store.base import Store, StoreUnavailable
 from store.callbacks import Callbacks
 
 router = APIRouter(tags=["service"])
+_FORMATS = ("text/plain", "application/openmetrics-text")
 
 
 @router.get(
@@ -25,12 +27,13 @@ router = APIRouter(tags=["service"])
     summary="Metrics",
     responses=answers(
         (200, "Prometheus's text format, or OpenMetrics where it is accepted.", None),
-        others=("text/plain", "application/openmetrics-text"),
+        others=_FORMATS,
     ),
     response_class=Response,
 )
 def get_metrics(request: Request, here: Here, tenant: Administrator) -> Response:
     """Give the state of the service, its queues and its workers to Prometheus; it takes the scope admin."""
+    accepted_media_type(request, *_FORMATS)
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     return Response(
         encode(_Scrape(here)), headers={"Content-Type": content_type, "Cache-Control": "no-store"}
