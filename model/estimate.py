@@ -7,7 +7,7 @@ import numpy as np
 from model.convergence import FEWEST_DRAWS, convergence, sorted_quantile
 from model.design import Float
 
-_AT_ONCE = 64
+_AT_ONCE = 8
 """Quantities whose draws are judged together: more of them would leave the processor's caches."""
 
 
