@@ -21,6 +21,8 @@ from model.table import Table
 
 MOST_ROWS = 4000
 """Rows that are given with the lines."""
+MOST_DRAWS = 4000
+"""Draws that the lines are means of; the population's are of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,14 @@ class GroupLines:
     """Lines of some levels, the population's among them, and rows of the data.
 
     `population` is the conditional effect without group-level effects. `factors` are those whose effects a line has;
-    `observed` is y, or successes by trials; `rows` and `levels` count what there is, not only what is given.
+    `observed` is y, or successes by trials; `rows` and `levels` count what there is, not only what is given, and
+    `draws` those that the lines are means of.
     """
 
     variable: str
     factors: tuple[str, ...]
     population: Mapping[str, Any]
+    draws: int
     lines: tuple[Line, ...]
     x: tuple[Value, ...]  # (row,)
     observed: Float  # (row,)
@@ -72,8 +76,10 @@ def group_lines(
     kept = np.delete(np.arange(table.rows), list(encoding.dropped))
     x = np.array(table[variable].take(kept).to_list(), dtype=object)
     chosen = _chosen(grouping, most)
-    grids = [_own_grid(through, x[grouping.index == number], points) for number in chosen]
-    means = _means(posterior, base, variable, grouping, chosen, grids)
+    grids = [_own_grid(through, x[grouping.index == number]) for number in chosen]
+    total = posterior.chains * posterior.draws
+    some = posterior if total <= MOST_DRAWS else posterior.spread(MOST_DRAWS)
+    means = _means(some, base, variable, grouping, chosen, grids)
     shown = sample_rows(design.rows, MOST_ROWS)
     assert design.y is not None
     y = design.y if design.trials is None else design.y / np.maximum(design.trials, 1.0)
@@ -81,6 +87,7 @@ def group_lines(
         variable=variable,
         factors=_known_factors(posterior, grouping),
         population=conditional_effects(posterior, base, prob=prob),
+        draws=some.chains * some.draws,
         lines=tuple(
             Line(label(grouping.levels[number]), tuple(own), mean)
             for number, own, mean in zip(chosen, grids, means, strict=True)
@@ -99,7 +106,7 @@ def _chosen(factor: FactorDesign, most: int) -> list[int]:
     return [int(number) for number in used]
 
 
-def _own_grid(through: NDArray[Any], own: NDArray[Any], points: int) -> list[Value]:
+def _own_grid(through: NDArray[Any], own: NDArray[Any]) -> list[Value]:
     """The part of the grid of all rows that the rows of one level span."""
     if isinstance(own[0], str | bool):
         return [value for value in through.tolist() if value in set(own.tolist())]

@@ -117,10 +117,16 @@ def _refuse_unused(parts: frozenset[str], **given: Mapping[str, Any]) -> None:
             raise Refusal("invalid-parameter", f"{', '.join(names)}: nothing to do without include={part}.")
 
 
-def _replications(here: Services, posterior: Posterior, design: Design, asked: int | None) -> int:
+def usual_replications(here: Services, posterior: Posterior, rows: int) -> int:
+    """Say how many data sets are replicated where nobody says it: as many as the limits allow, at most 1,000."""
     cap, draws = here.settings.limits.prediction_draws, posterior.chains * posterior.draws
+    return max(1, min(_USUAL_REPLICATIONS, draws, cap // rows))
+
+
+def _replications(here: Services, posterior: Posterior, design: Design, asked: int | None) -> int:
     if asked is None:
-        return max(1, min(_USUAL_REPLICATIONS, draws, cap // design.rows))
+        return usual_replications(here, posterior, design.rows)
+    cap, draws = here.settings.limits.prediction_draws, posterior.chains * posterior.draws
     if asked > draws:
         raise Refusal(
             "invalid-parameter", f"The fit has {draws:,} draws, and each gives one replicated data set."

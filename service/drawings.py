@@ -14,6 +14,7 @@ from service.caching import lasting, to_json
 from service.deps import Here, Tenant
 from service.documentation import answers, header_parameters
 from service.estimates import USUAL_PROB, Prob
+from service.grids import At, By, Level
 from service.lookup import find_ended, posterior_of
 from service.media_types import JSON, PNG, SVG
 from service.negotiation import accepted_media_type
@@ -116,7 +117,7 @@ async def plot_caterpillar(
     )
 
 
-@_plot("group-lines", "plotGroupLines", "Plot a line for each level over the data")
+@_plot("group-lines", "plotGroupLines", "Plot a line for each level over the data", "limit-exceeded")
 async def plot_group_lines(
     asked: FrameOf,
     variable: Variable = None,
@@ -130,17 +131,25 @@ async def plot_group_lines(
     )
 
 
-@_plot("conditional-effect", "plotConditionalEffect", "Plot a conditional effect")
+@_plot(
+    "conditional-effect",
+    "plotConditionalEffect",
+    "Plot a conditional effect",
+    "invalid-request",
+    "limit-exceeded",
+)
 async def plot_conditional_effect(
     asked: FrameOf,
     variable: Variable = None,
-    by: Annotated[
-        str | None, Query(max_length=4000, description="Another predictor, some values of it.")
-    ] = None,
+    by: By = None,
+    at: At = [],  # noqa: B006
+    level: Level = [],  # noqa: B006
     prob: Prob = USUAL_PROB,
 ) -> Response:
     """Draw what is expected along a predictor, with its interval, everything else at the reference grid's values."""
-    return await answer_picture(asked, "conditional-effect", variable=variable, by=by, prob=prob)
+    return await answer_picture(
+        asked, "conditional-effect", variable=variable, by=by, at=at, level=level, prob=prob
+    )
 
 
 @_plot(

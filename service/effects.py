@@ -1,6 +1,6 @@
 """Conditional effects: what the model expects as one predictor varies over its range, made to be drawn as a line."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -8,23 +8,21 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from model.conditional import conditional_effects
-from model.grid import reference_grid
 from service.answers.effects import Effects
 from service.caching import lasting, to_json
 from service.columnar import Columns, write
 from service.deps import Here, Tenant
 from service.documentation import answers, header_parameters
 from service.estimates import USUAL_PROB, Prob
+from service.grids import At, By, Level, read_grid
 from service.lookup import find_ended, posterior_of
 from service.media_types import JSON, TABLES
 from service.negotiation import accepted_media_type
 from service.places import in_no_json, moving
-from service.problems import Refusal
 
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
 
 _FIGURES = ("mean", "sd", "median", "lower", "upper")
-_SAID = "`name=value`, repeatable"
 
 
 @router.get(
@@ -54,21 +52,9 @@ def get_effects(
     tenant: Tenant,
     fit_id: str,
     variable: Annotated[str, Query(max_length=4000, description="The predictor that varies.")],
-    by: Annotated[
-        str | None,
-        Query(
-            max_length=4000, description="A second one, at its levels, or at its mean and one sd beside it."
-        ),
-    ] = None,
-    at: Annotated[
-        list[str], Query(max_length=100, description=f"Where another predictor stays: {_SAID}.")
-    ] = [],  # noqa: B006 (FastAPI copies it)
-    level: Annotated[
-        list[str],
-        Query(
-            max_length=100, description=f"The level of a grouping column, whose effects are added: {_SAID}."
-        ),
-    ] = [],  # noqa: B006
+    by: By = None,
+    at: At = [],  # noqa: B006 (FastAPI copies it)
+    level: Level = [],  # noqa: B006
     points: Annotated[int, Query(ge=2, le=1000, description="How many values a number takes, at most.")] = 50,
     kind: Annotated[
         Literal["linpred", "epred", "predict"],
@@ -87,36 +73,14 @@ def get_effects(
     def written() -> bytes | Iterator[bytes]:
         posterior = posterior_of(here, record)
         encoding = posterior.encoding
+        grid = read_grid(encoding, variable, by=by, at=at, level=level, points=points)
         with moving(in_no_json, everything=True):
-            grid = reference_grid(
-                encoding,
-                variable,
-                by=by,
-                at=_pairs("at", at, encoding.structure.predictor_names),
-                levels=_pairs("level", level, encoding.structure.group_names),
-                points=points,
-            )
             found = conditional_effects(posterior, grid, kind=kind, prob=prob)
         if media_type == JSON:
             return to_json({"fit_id": fit_id, **found})
         return write(_columns(found), media_type)
 
     return lasting(request, record, here.settings.cache_max_age, written, {"Vary": "Accept"}, media_type)
-
-
-def _pairs(parameter: str, given: Sequence[str], names: frozenset[str]) -> dict[str, str]:
-    """Read `name=value`; a name may have an equals sign itself."""
-    pairs: dict[str, str] = {}
-    for text in given:
-        places = [place for place, character in enumerate(text) if character == "="]
-        if not places:
-            raise Refusal("invalid-parameter", f"{parameter} is name=value, and one has no equals sign.")
-        split = next((place for place in places if text[:place] in names), places[0])
-        name = text[:split]
-        if name in pairs:
-            raise Refusal("invalid-parameter", f"{parameter} says {name[:200]} more than once.")
-        pairs[name] = text[split + 1 :]
-    return pairs
 
 
 def _columns(found: Mapping[str, Any]) -> Columns:

@@ -11,7 +11,7 @@ from service.plots import style
 from service.plots.intervals import percent
 from service.plots.sheet import Grid, Mark, Sheet, Size
 from service.plots.subject import Subject, no_such
-from service.plots.text import fitted, legible, legible_all, width
+from service.plots.text import fitted, fitted_all, legible, width
 from service.plots.ticks import number_ticks
 
 USUAL_LEVELS = 60
@@ -47,16 +47,28 @@ def picture(
     which = (
         f"All {total:,} levels" if total <= limit else f"{limit:,} of {total:,} levels, those at both ends"
     )
+    between = (limit + 1) // 2 if total > limit else None
     note = f"{which}, in the order of their posterior means of {legible(by)}."
-    return draw(structure.name, items, subject, size, prob, note)
+    return draw(structure.name, items, subject, size, prob, note, between)
 
 
-def draw(factor: str, items: Items, subject: Subject, size: Size, prob: float, note: str) -> Sheet:
-    """Draw mean and interval of each deviation, one panel for each coefficient, levels from top to bottom."""
+def draw(
+    factor: str,
+    items: Items,
+    subject: Subject,
+    size: Size,
+    prob: float,
+    note: str,
+    between: int | None = None,
+) -> Sheet:
+    """Draw mean and interval of each deviation, one panel for each coefficient, levels from top to bottom.
+
+    After the first `between` levels there are some that are not drawn.
+    """
     coefficients = list(dict.fromkeys(item["coefficient"] for item in items))
     levels = list(dict.fromkeys(item["level"] for item in items))
-    labels = legible_all(levels, 28)
-    left = min(max(width(label, style.SMALL) for label in labels) + 14.0, size.width / 3)
+    labels = fitted_all(levels, style.SMALL, size.width / 3.5)
+    left = max(width(label, style.SMALL) for label in labels) + 14.0
     gutter = 20.0
     columns = max(1, min(len(coefficients), int((size.width - left) / (_NARROWEST + gutter))))
     rows_of_panels = -(-len(coefficients) // columns)
@@ -80,6 +92,8 @@ def draw(factor: str, items: Items, subject: Subject, size: Size, prob: float, n
     across = (size.width - left) / columns - gutter
     for number, (panel, coefficient) in enumerate(zip(panels, coefficients, strict=False)):
         _panel(panel, [item for item in items if item["coefficient"] == coefficient])
+        if between is not None:
+            panel.axhline(between - 0.5, color=style.MUTED, linewidth=1.0, linestyle=":")
         panel.set_title(fitted(coefficient, style.TEXT, across), pad=5, color=style.MUTED)
         panel.set_yticks(range(len(levels)), labels if number % columns == 0 else [])
         number_ticks(panel.xaxis, max(2, int(across / 55)))

@@ -7,31 +7,47 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from model.conditional import conditional_effects
-from model.grid import reference_grid
+from model.grid import predictors
+from service.grids import read_grid
 from service.plots import style
+from service.plots.catalog import predictor_names
 from service.plots.intervals import percent
-from service.plots.response import Across, at_reference, expected_response, shown
+from service.plots.response import Across, at_reference, refuse_crowded, shown
 from service.plots.sheet import Grid, Mark, MarkKind, Sheet, Size
 from service.plots.subject import Subject
 from service.plots.text import fitted, legible
 from service.plots.ticks import number_ticks
+from service.problems import Refusal
 
 MOST_SERIES = 12
-_SPREAD = 0.5
+_SPREAD = 0.36
 """How far the marks of one level of a factor lie apart, of the distance to the next."""
 
 Effect = Mapping[str, Any]
 """A conditional effect as the answer has it."""
 
 
-def picture(subject: Subject, size: Size, *, variable: str | None, by: str | None, prob: float) -> Sheet:
+def picture(
+    subject: Subject,
+    size: Size,
+    *,
+    variable: str | None,
+    by: str | None,
+    at: Sequence[str],
+    level: Sequence[str],
+    prob: float,
+) -> Sheet:
     """Show the effect of a predictor, for each of some values of another if `by` names it.
 
-    Raises Refusal for a predictor that the fit does not have.
+    Raises InvalidModel for names and values that the fit does not have, Refusal for more values than can be seen.
     """
     encoding = subject.posterior.encoding
-    other = None if by is None else subject.predictor(by)
-    grid = reference_grid(encoding, subject.predictor(variable), by=other)
+    usual = variable or predictor_names(encoding)[0]
+    grid = read_grid(encoding, usual, by=by, at=at, level=level)
+    refuse_crowded(usual, predictors(encoding)[usual])
+    if by is not None and (count := len(set(grid.columns[by]))) > MOST_SERIES:
+        message = f"{legible(by)} has {count} levels; a picture shows at most {MOST_SERIES} lines."
+        raise Refusal("limit-exceeded", message)
     return draw(conditional_effects(subject.posterior, grid, prob=prob), subject, size)
 
 
@@ -54,9 +70,9 @@ def draw(effect: Effect, subject: Subject, size: Size) -> Sheet:
         Mark("mean", shades[0], "thick" if across.numeric else "dot"),
         Mark(interval, shades[0], kind),
     ]
-    response = expected_response(subject.posterior)
+    response = subject.expected_response
     heading = subject.heading(
-        f"Conditional effect of {legible(variable)}" + ("" if by is None else f" by {legible(by)}"),
+        f"Conditional effect of {legible(variable, 80)}" + ("" if by is None else f" by {legible(by, 80)}"),
         describe(effect, response),
         f"{'' if by is None else f'Mean and {interval}. '}{_groups(effect)}{at_reference(effect)}",
     )

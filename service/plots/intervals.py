@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from service.plots import style
 from service.plots.sheet import Grid, Mark, Sheet, Size
 from service.plots.subject import Subject
-from service.plots.text import legible, legible_all, width
+from service.plots.text import fitted, fitted_all, legible, width
 from service.plots.ticks import number_ticks
 
 MOST_ROWS = 100
@@ -58,33 +58,40 @@ def _rows(wide: Mapping[str, Any], narrow: Mapping[str, Any]) -> Iterator[tuple[
 
 
 def picture(subject: Subject, size: Size, *, parameters: Sequence[str], prob: float) -> Sheet:
-    """Show the parameters with these names, or what several begin with; all of them if there are none.
+    """Show the parameters with these names, or what several begin with; the first ones if there are none.
 
     Raises Refusal for a name that the fit does not have.
     """
-    narrow = min(0.5, prob / 2)
+    narrow = 0.5 if prob > 0.5 else prob / 2
     panels = rows_by_panel(subject.summary(prob), subject.summary(narrow))
-    chosen = set(
-        subject.choose((row.name for rows in panels.values() for row in rows), parameters, MOST_ROWS)
-    )
+    names = (row.name for rows in panels.values() for row in rows)
+    chosen, note = subject.choose(names, parameters, MOST_ROWS)
     kept = {title: [row for row in rows if row.name in chosen] for title, rows in panels.items()}
-    return draw({title: rows for title, rows in kept.items() if rows}, subject, size, narrow, prob)
+    return draw({title: rows for title, rows in kept.items() if rows}, subject, size, narrow, prob, note)
 
 
 def draw(
-    panels: Mapping[str, Sequence[Row]], subject: Subject, size: Size, narrow: float, wide: float
+    panels: Mapping[str, Sequence[Row]],
+    subject: Subject,
+    size: Size,
+    narrow: float,
+    wide: float,
+    note: str,
 ) -> Sheet:
     """Draw a dot for each mean, a thick line for the narrow and a thin one for the wide interval."""
-    labels = {panel: legible_all([row.label for row in rows]) for panel, rows in panels.items()}
-    left = max(width(label, style.TEXT) for some in labels.values() for label in some) + 14.0
+    labels = {
+        panel: fitted_all([row.label for row in rows], style.TEXT, 0.45 * size.width)
+        for panel, rows in panels.items()
+    }
+    room = max(width(label, style.TEXT) for some in labels.values() for label in some)
     grid = Grid(
         heights=[_ROW * len(rows) + 6.0 for rows in panels.values()],
         least=[_LEAST_ROW * len(rows) + 6.0 for rows in panels.values()],
-        left=min(left, size.width / 2),
+        left=room + 14.0,
         above=30.0,
         below=24.0,
     )
-    heading = subject.heading("Posterior means and intervals", describe(panels, wide))
+    heading = subject.heading("Posterior means and intervals", describe(panels, wide), note)
     key = [
         Mark("mean", style.BLUE, "dot"),
         Mark(f"central {percent(narrow)} interval", style.BLUE, "thick"),
@@ -92,7 +99,7 @@ def draw(
     ]
     sheet = Sheet(size, heading, grid, key)
     for (panel,), (title, members) in zip(sheet.panels, panels.items(), strict=True):
-        panel.set_title(legible(title, 80), pad=5, color=style.MUTED)
+        panel.set_title(fitted(title, style.TEXT, size.width - room - 50.0), pad=5, color=style.MUTED)
         _panel(panel, members, labels[title])
         if title.startswith("Correlations"):
             panel.set_xlim(-1, 1)

@@ -1,9 +1,10 @@
 """One line for each level of a grouping factor, over the data, with the population's line among them."""
 
+from model.grid import predictors
 from model.group_lines import GroupLines, group_lines
 from service.plots import style
 from service.plots.intervals import percent
-from service.plots.response import Across, at_reference
+from service.plots.response import Across, at_reference, refuse_crowded
 from service.plots.sheet import Grid, Mark, Sheet, Size
 from service.plots.subject import Subject
 from service.plots.text import fitted, legible
@@ -23,6 +24,7 @@ def picture(
     structure = subject.factor(factor)
     plan = subject.plan
     along = subject.predictor(variable)
+    refuse_crowded(along, predictors(subject.posterior.encoding)[along])
     found = group_lines(
         subject.posterior, plan.table, plan.design(), along, structure.name, most=limit, prob=prob
     )
@@ -36,17 +38,19 @@ def draw(lines: GroupLines, subject: Subject, size: Size, prob: float) -> Sheet:
     factors = " and ".join(legible(name) for name in lines.factors)
     words = [_counted(len(lines.lines), lines.levels, f"levels of {legible(lines.factors[-1])}")]
     words.append(_counted(len(lines.x), lines.rows, "rows"))
+    if lines.draws < subject.posterior.chains * subject.posterior.draws:
+        words.append(f"levels' lines from {lines.draws:,} draws")
     key = [
-        Mark("rows of the data", style.FAINT, "dot"),
+        Mark("rows of the data", style.GRAY, "dot"),
         Mark(f"level, with the effects of {factors}", style.BLUE),
         Mark("population", style.VERMILION, "thick"),
         Mark(f"its central {percent(prob)} interval", style.VERMILION, "area"),
     ]
     response = subject.response
     # Counts of trials are drawn as shares, which is what the lines are.
-    label = f"share of {response}" if subject.posterior.family.name == "binomial" else response
+    label = f"{response}, share of trials" if subject.posterior.family.name == "binomial" else response
     heading = subject.heading(
-        f"{response} along {legible(lines.variable)}, by {legible(lines.factors[-1])}",
+        f"{response} along {legible(lines.variable, 80)}, by {legible(lines.factors[-1], 80)}",
         describe(lines, label),
         f"{'; '.join(words)}. {at_reference(lines.population)}",
     )
@@ -54,7 +58,7 @@ def draw(lines: GroupLines, subject: Subject, size: Size, prob: float) -> Sheet:
     panel = sheet.panels[0][0]
     panel.grid(axis="y")
     panel.plot(
-        across(lines.x), lines.observed, "o", color=style.FAINT, markersize=3, alpha=0.6, markeredgewidth=0
+        across(lines.x), lines.observed, "o", color=style.GRAY, markersize=3, alpha=0.6, markeredgewidth=0
     )
     thin = 0.9 if len(lines.lines) <= 60 else 0.6
     for line in lines.lines:

@@ -1,7 +1,7 @@
 """A posterior predictive check: the responses beside data sets that the fitted model makes up for the same rows."""
 
 from model.predictive import Bars, Density, PredictiveCheck, predictive_check
-from model.subsample import sample_rows
+from service.checks import usual_replications
 from service.plots import style
 from service.plots.intervals import percent
 from service.plots.sheet import Grid, Mark, Sheet, Size
@@ -9,33 +9,24 @@ from service.plots.subject import Subject
 from service.plots.text import fitted
 from service.plots.ticks import number_ticks
 
-MOST_ROWS = 10_000
-REPLICATIONS = 200
-
 
 def picture(subject: Subject, size: Size, *, seed: int | None) -> Sheet:
-    """Show the responses of the rows that were fitted beside replicated ones; the same seed gives the same ones."""
-    design = subject.plan.design()
-    rows = design.rows
-    if rows > MOST_ROWS:
-        design = design.take(sample_rows(rows, MOST_ROWS))
-    draws = subject.posterior.chains * subject.posterior.draws
-    check = predictive_check(subject.posterior, design, replications=min(REPLICATIONS, draws), seed=seed)
-    return draw(check, subject, size, rows)
+    """Show the responses of the rows that were fitted beside replicated ones, as the checks of the fit have them."""
+    design, posterior = subject.plan.design(), subject.posterior
+    count = usual_replications(subject.here, posterior, design.rows)
+    return draw(predictive_check(posterior, design, replications=count, seed=seed), subject, size)
 
 
-def draw(check: PredictiveCheck, subject: Subject, size: Size, rows: int) -> Sheet:
+def draw(check: PredictiveCheck, subject: Subject, size: Size) -> Sheet:
     """Draw densities where the response is a number, bars where it is a count."""
     if check.density is not None:
-        return _densities(check, check.density, subject, size, _words(check, rows))
+        return _densities(check, check.density, subject, size, _words(check))
     assert check.bars is not None
-    return _bars(check, check.bars, subject, size, _words(check, rows))
+    return _bars(check, check.bars, subject, size, _words(check))
 
 
-def _words(check: PredictiveCheck, rows: int) -> str:
-    shown = f"{rows:,} rows" if check.rows == rows else f"{check.rows:,} of {rows:,} rows"
-    of = "" if check.density is not None else f" and {check.replications:,} replicated data sets"
-    return f"{shown}{of}; seed {check.seed}."
+def _words(check: PredictiveCheck) -> str:
+    return f"{check.rows:,} rows, {check.replications:,} replicated data sets, seed {check.seed}."
 
 
 _TITLE = "Posterior predictive check"
@@ -44,7 +35,7 @@ _GRID = Grid([320.0], [120.0], left=66.0, above=8.0, below=46.0)
 
 def _densities(check: PredictiveCheck, density: Density, subject: Subject, size: Size, note: str) -> Sheet:
     curves = len(density.replicated)
-    key = [Mark("observed", style.INK, "thick"), Mark(f"{curves} replicated data sets", style.SKY)]
+    key = [Mark("observed", style.INK, "thick"), Mark(f"{curves} of the replicated data sets", style.SKY)]
     sheet = Sheet(size, subject.heading(_TITLE, describe(check), note), _GRID, key)
     panel = sheet.panels[0][0]
     for curve in density.replicated:

@@ -1,6 +1,7 @@
 """What was believed before the data beside what is believed after: prior and posterior density of each parameter."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from model.marginals import Marginal, marginals
 from service.plots import style
 from service.plots.sheet import Grid, Mark, Sheet, Size
 from service.plots.subject import Subject
-from service.plots.text import fitted
+from service.plots.text import fitted, fitted_all
 from service.plots.ticks import number_ticks
 
 MOST_PANELS = 24
@@ -26,26 +27,27 @@ def picture(subject: Subject, size: Size, *, parameters: Sequence[str]) -> Sheet
     """
     plan = subject.plan
     found = {one.name: one for one in marginals(subject.posterior, plan.priors, center=plan.center)}
-    return draw([found[name] for name in subject.choose(found, parameters, MOST_PANELS)], subject, size)
+    names, note = subject.choose(found, parameters, MOST_PANELS)
+    return draw([found[name] for name in names], subject, size, note)
 
 
-def draw(shown: Sequence[Marginal], subject: Subject, size: Size) -> Sheet:
+def draw(shown: Sequence[Marginal], subject: Subject, size: Size, note: str) -> Sheet:
     """Draw one panel for each parameter: its posterior density filled, its prior density dashed."""
-    note = ""
     if any(marginal.centered for marginal in shown):
-        note = "The intercept is that at the means of the predictors, which its prior is about."
+        note = f"{note} The intercept is that at the means of the predictors, which its prior is about."
     columns = max(1, min(3, len(shown), size.width // 220))
     rows = -(-len(shown) // columns)
-    grid = Grid([96.0] * rows, [40.0] * rows, columns, left=6.0, gutter=22.0, above=44.0, below=24.0)
+    grid = Grid([96.0] * rows, [40.0] * rows, columns, left=6.0, gutter=34.0, above=44.0, below=24.0)
     key = [Mark("posterior", style.BLUE, "area"), Mark("prior", style.VERMILION, "dashed")]
     sheet = Sheet(size, subject.heading("Prior and posterior", describe(shown), note), grid, key)
     panels = [panel for row in sheet.panels for panel in row]
     for panel in panels[len(shown) :]:
         panel.set_axis_off()
-    across = (size.width - 44.0) / columns - 22.0
-    for panel, marginal in zip(panels, shown, strict=False):
+    across = (size.width - 44.0) / columns - 34.0
+    titles = fitted_all([marginal.name for marginal in shown], style.TEXT, across)
+    for panel, marginal, title in zip(panels, shown, titles, strict=False):
         _panel(panel, marginal)
-        panel.set_title(fitted(marginal.name, style.TEXT, across), pad=20)
+        panel.set_title(title, pad=20)
         panel.text(
             0.0,
             1.06,
@@ -59,7 +61,9 @@ def draw(shown: Sequence[Marginal], subject: Subject, size: Size) -> Sheet:
 
 
 def _prior(marginal: Marginal) -> str:
-    return "flat prior, which has no density" if marginal.prior.kind is Kind.FLAT else str(marginal.prior)
+    if marginal.prior.kind is Kind.FLAT:
+        return "flat prior, which has no density"
+    return str(replace(marginal.prior, arguments=tuple(float(f"{a:.4g}") for a in marginal.prior.arguments)))
 
 
 def _panel(axes: Axes, marginal: Marginal) -> None:

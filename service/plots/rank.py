@@ -13,7 +13,7 @@ from service.plots import style
 from service.plots.series import Series, choose_series
 from service.plots.sheet import Grid, Mark, Sheet, Size
 from service.plots.subject import Subject
-from service.plots.text import fitted
+from service.plots.text import fitted_all
 
 _TALLEST = 0.92
 EXPECTED = 0.6
@@ -25,10 +25,10 @@ def picture(subject: Subject, size: Size, *, parameters: Sequence[str]) -> Sheet
 
     Raises Refusal for a name that the fit does not have, and for more quantities than can be seen.
     """
-    return draw(choose_series(subject, parameters), subject, size)
+    return draw(*choose_series(subject, parameters), subject, size)
 
 
-def draw(series: Sequence[Series], subject: Subject, size: Size) -> Sheet:
+def draw(series: Sequence[Series], note: str, subject: Subject, size: Size) -> Sheet:
     """Draw one panel for each quantity, one histogram for each chain, the expected count as a dashed line."""
     chains = series[0].draws.shape[0]
     columns = max(1, min(3, len(series), size.width // 220))
@@ -43,15 +43,16 @@ def draw(series: Sequence[Series], subject: Subject, size: Size) -> Sheet:
         above=26.0,
     )
     key = [Mark("draws of the chain", style.SKY, "thick"), Mark("expected of each", style.INK, "dashed")]
-    sheet = Sheet(size, subject.heading("Ranks of the draws, by chain", describe(series)), grid, key)
+    sheet = Sheet(size, subject.heading("Ranks of the draws, by chain", describe(series), note), grid, key)
     panels = [panel for row in sheet.panels for panel in row]
     for panel in panels[len(series) :]:
         panel.set_axis_off()
     across = (size.width - 58.0) / columns - 30.0
+    titles = fitted_all([one.name for one in series], style.TEXT, across)
     for number, (panel, one) in enumerate(zip(panels, series, strict=False)):
         counts = rank_histogram(one.draws)
         _panel(panel, counts, one.draws.size, labels=number % columns == 0)
-        panel.set_title(fitted(one.name, style.TEXT, across), pad=4)
+        panel.set_title(titles[number], pad=4)
     return sheet
 
 

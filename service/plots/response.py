@@ -1,4 +1,4 @@
-"""What the axes of effects and lines are called, and where the values of a predictor lie on them."""
+"""The axis of a predictor in pictures of effects and lines, and the values at which other predictors stay."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,21 +6,25 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from model.levels import Value, level_label
-from model.posterior import Posterior
+from model.spread import Spread
 from service.plots import style
-from service.plots.text import fitted, legible
+from service.plots.text import fitted, fitted_all, legible, legible_all
 from service.plots.ticks import number_ticks
+from service.problems import Refusal
 
-
-def expected_response(posterior: Posterior) -> str:
-    """Name what the model expects of the response."""
-    name = legible(posterior.encoding.response, 60)
-    return f"probability of {name}" if posterior.family.probability else f"expected {name}"
+MOST_LEVELS = 60
+_MOST_NAMED = 8
 
 
 def at_reference(effect: Mapping[str, Any]) -> str:
     """Say at which values the other predictors stay; empty if there are none."""
-    parts = [f"{legible(name)} = {shown(value)}" for name, value in effect["reference"].items()]
+    reference = dict(effect["reference"])
+    names = list(reference)[:_MOST_NAMED]
+    parts = [
+        f"{name} = {shown(reference[given])}" for given, name in zip(names, legible_all(names), strict=True)
+    ]
+    if others := len(reference) - len(names):
+        parts.append(f"{others} more at their means or first levels")
     return f"Other predictors stay at {', '.join(parts)}. " if parts else ""
 
 
@@ -29,6 +33,15 @@ def shown(value: Value) -> str:
     if isinstance(value, float | int) and not isinstance(value, bool):
         return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
     return legible(level_label(value))
+
+
+def refuse_crowded(name: str, place: Spread | Sequence[Value]) -> None:
+    """Raise Refusal for a predictor with more levels than can stand side by side."""
+    if not isinstance(place, Spread) and len(place) > MOST_LEVELS:
+        message = (
+            f"{legible(name)} has {len(place):,} levels; a picture shows at most {MOST_LEVELS} side by side."
+        )
+        raise Refusal("limit-exceeded", message)
 
 
 class Across:
@@ -51,6 +64,6 @@ class Across:
             number_ticks(axes.xaxis, max(2, int(room / 70)))
             return
         each = room / len(self._places) - 6.0
-        labels = [fitted(shown(value), style.SMALL, each) for value in self._places]
+        labels = fitted_all([shown(value) for value in self._places], style.SMALL, each)
         axes.set_xticks(list(range(len(labels))), labels)
         axes.set_xlim(-0.5, len(labels) - 0.5)

@@ -8,7 +8,7 @@ import numpy as np
 from model.design import Float
 from model.estimate import Estimate, estimates
 from model.summary import scalars
-from service.plots.subject import Subject, too_many
+from service.plots.subject import Subject, first_of, too_many
 from service.plots.text import legible
 from service.problems import Refusal
 from service.selection import select
@@ -26,30 +26,35 @@ class Series:
     estimate: Estimate
 
     @property
-    def worth(self) -> str:
-        """`r_hat` and effective sample sizes in a few words; of a quantity that does not vary there are none."""
+    def worth(self) -> tuple[str, ...]:
+        """`r_hat` and effective sample sizes, a few words each; of a quantity that does not vary there are none."""
         of = self.estimate
         parts = [
             "" if of.r_hat is None else f"r_hat {of.r_hat:.3f}",
             "" if of.ess_bulk is None else f"ESS bulk {of.ess_bulk:,.0f}",
             "" if of.ess_tail is None else f"ESS tail {of.ess_tail:,.0f}",
         ]
-        return " · ".join(filter(None, parts))
+        return tuple(filter(None, parts))
 
     def sentence(self) -> str:
         """Name and worth, for a description in words."""
-        return f"{legible(self.name, 200)}: {self.worth or 'no diagnostics'}."
+        return f"{legible(self.name, 200)}: {', '.join(self.worth) or 'no diagnostics'}."
 
 
-def choose_series(subject: Subject, parameters: Sequence[str]) -> list[Series]:
-    """Give the quantities with these names, levels among them; without names the first parameters.
+def choose_series(subject: Subject, parameters: Sequence[str]) -> tuple[list[Series], str]:
+    """Give the quantities with these names, levels among them; without names the first parameters, and a note of that.
 
     Raises Refusal for a name that the fit does not have, and for more quantities than can be seen.
     """
-    posterior = subject.posterior
-    drawn = _selected(subject, parameters) or dict(list(scalars(posterior).items())[:USUAL_QUANTITIES])
+    note = ""
+    drawn = _selected(subject, parameters)
+    if not drawn:
+        every = scalars(subject.posterior)
+        drawn = dict(list(every.items())[:USUAL_QUANTITIES])
+        note = first_of(len(every), USUAL_QUANTITIES)
     judged = estimates(np.stack(list(drawn.values())), 0.95)
-    return [Series(name, draws, one) for (name, draws), one in zip(drawn.items(), judged, strict=True)]
+    found = zip(drawn.items(), judged, strict=True)
+    return [Series(name, draws, one) for (name, draws), one in found], note
 
 
 def _selected(subject: Subject, parameters: Sequence[str]) -> dict[str, Float]:

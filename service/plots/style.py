@@ -14,6 +14,7 @@ from matplotlib.colors import to_hex
 
 INK = "#1f2328"
 MUTED = "#656d76"
+GRAY = "#9aa2ab"
 FAINT = "#c3c9d0"
 RULE = "#e6e9ed"
 PAPER = "#ffffff"

@@ -57,8 +57,15 @@ class Subject:
 
     @property
     def response(self) -> str:
-        """The response, as the formula has it."""
-        return legible(self.posterior.encoding.response, 60)
+        """The response, as the formula has it; of `cbind(successes, failures)` the successes."""
+        response = self.posterior.encoding.parsed.response
+        return legible(str(response.cbind[0] if response.cbind else response.value), 60)
+
+    @property
+    def expected_response(self) -> str:
+        """What the model expects of the response."""
+        probability = self.posterior.family.probability
+        return f"{'probability of' if probability else 'expected'} {self.response}"
 
     def predictor(self, name: str | None) -> str:
         """The predictor of this name, or the usual one; raises Refusal if there is none of this name."""
@@ -67,14 +74,14 @@ class Subject:
             raise no_such("variable", known)
         return name or known[0]
 
-    def choose(self, names: Iterable[str], asked: Sequence[str], most: int) -> list[str]:
-        """The names that are asked for, or that begin with what is; the first ones if nothing is.
+    def choose(self, names: Iterable[str], asked: Sequence[str], most: int) -> tuple[list[str], str]:
+        """The names that are asked for, or that begin with what is; the first ones if nothing is, and a note of that.
 
         Raises Refusal for what nothing begins with, and for more than a picture holds.
         """
         known = list(names)
         if not asked:
-            return known[:most]
+            return known[:most], first_of(len(known), most)
         found = {one: [name for name in known if name == one or name.startswith(f"{one}[")] for one in asked}
         if missing := [one for one, hits in found.items() if not hits]:
             stems = ", ".join(dict.fromkeys(name.partition("[")[0] for name in known))
@@ -83,7 +90,12 @@ class Subject:
         chosen = set().union(*found.values())
         if len(chosen) > most:
             raise too_many(most)
-        return [name for name in known if name in chosen]
+        return [name for name in known if name in chosen], ""
+
+
+def first_of(count: int, most: int) -> str:
+    """Say that not all parameters are shown, if they are not."""
+    return "" if count <= most else f"The first {most} of {count:,} parameters; `parameters` chooses others."
 
 
 def no_such(what: str, known: Sequence[str]) -> Refusal:

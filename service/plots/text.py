@@ -12,6 +12,7 @@ from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 
 MOST_CHARACTERS = 40
+_FEWEST_CHARACTERS = 8
 _NOT_IN_XML = "\ufffe\uffff"
 _REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _UNITS = 1000
@@ -65,6 +66,16 @@ def fitted(text: str, size: float, room: float) -> str:
     while most > 3 and width(legible(text, most), size) > room:
         most -= max(1, int((width(legible(text, most), size) - room) / size))
     return legible(text, max(most, 3))
+
+
+def fitted_all(texts: Sequence[str], size: float, room: float) -> list[str]:
+    """Give labels that are no wider than the room, and that differ where the texts do."""
+    most = min(max(map(len, texts)), MOST_CHARACTERS)
+    labels = legible_all(texts, most)
+    while most > _FEWEST_CHARACTERS and (excess := max(width(label, size) for label in labels) - room) > 0:
+        most = max(_FEWEST_CHARACTERS, most - max(1, int(excess / size)))
+        labels = legible_all(texts, most)
+    return labels
 
 
 def wrapped(text: str, size: float, room: float, most_lines: int = 4) -> list[str]:

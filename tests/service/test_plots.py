@@ -49,6 +49,7 @@ ALL = [
     "rank",
     "ppc",
 ]
+OF_RESPONSES = ("group-lines", "conditional-effect", "prior-posterior", "ppc")
 SIZE = Size(720)
 
 
@@ -93,19 +94,17 @@ def drawn(sheet: Sheet, gid: str) -> list[Any]:
     ]
 
 
-def test_a_fit_lists_its_plots_and_each_can_be_had(client: TestClient, finished: str) -> None:
+def test_a_fit_lists_its_plots(client: TestClient, finished: str) -> None:
     listed = Plots.model_validate(client.get(f"/v1/fits/{finished}/plots").json())
     assert [item.name for item in listed.items] == ALL
     assert listed.items[2].choices == {"factor": ["g"], "variable": ["x"]}
-    for item in listed.items:
-        for extension, media_type in (("svg", "image/svg+xml"), ("png", "image/png")):
-            answer = client.get(item.links[extension])
-            assert (answer.status_code, answer.headers["Content-Type"]) == (200, media_type)
+    assert listed.items[0].links["png"] == f"/v1/fits/{finished}/plots/intervals.png"
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_an_svg_is_text_that_says_what_it_shows(client: TestClient, finished: str, name: str) -> None:
     answer = client.get(f"/v1/fits/{finished}/plots/{name}.svg")
+    assert answer.headers["Content-Type"] == "image/svg+xml"
     root = ElementTree.fromstring(answer.content)
     assert root.get("role") == "img"
     title, description = (root.find(f"{SVG}{tag}") for tag in ("title", "desc"))
@@ -117,19 +116,19 @@ def test_an_svg_is_text_that_says_what_it_shows(client: TestClient, finished: st
     assert "y ~ x + (1 + x | g)" in texts(answer)
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    again = client.get(f"/v1/fits/{finished}/plots/{name}.svg")
+    assert (again.content, again.headers["ETag"]) == (answer.content, answer.headers["ETag"])
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_same_plot_is_the_same_bytes_and_is_kept_by_its_tag(
-    client: TestClient, finished: str, name: str
-) -> None:
-    address = f"/v1/fits/{finished}/plots/{name}"
-    for extension in ("svg", "png"):
-        first, again = (client.get(f"{address}.{extension}") for _ in range(2))
-        assert first.content == again.content
-        kept = client.get(f"{address}.{extension}", headers={"If-None-Match": first.headers["ETag"]})
-        assert (kept.status_code, kept.content) == (304, b"")
-    assert client.get(f"{address}.svg").headers["ETag"] != client.get(f"{address}.png").headers["ETag"]
+def test_a_png_is_the_same_plot_and_is_kept_by_its_tag(client: TestClient, finished: str, name: str) -> None:
+    address = f"/v1/fits/{finished}/plots/{name}.png?scale=1"
+    first = client.get(address)
+    assert first.headers["Content-Type"] == "image/png"
+    assert first.content.startswith(b"\x89PNG\r\n\x1a\n")
+    kept = client.get(address, headers={"If-None-Match": first.headers["ETag"]})
+    assert (kept.status_code, kept.content) == (304, b"")
+    assert client.get(address).content == first.content
 
 
 def test_the_bytes_do_not_depend_on_the_process() -> None:
@@ -158,9 +157,11 @@ def test_the_bytes_do_not_depend_on_the_process() -> None:
 
 
 def test_many_plots_at_once_are_as_one_after_the_other(client: TestClient, finished: str) -> None:
-    addresses = [f"/v1/fits/{finished}/plots/{name}.svg" for name in ALL]
+    addresses = [
+        f"/v1/fits/{finished}/plots/{name}" for name in ("trace.svg", "rank.png", "ppc.svg", "intervals.png")
+    ]
     alone = [client.get(address).content for address in addresses]
-    with ThreadPoolExecutor(8) as threads:
+    with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(lambda address: client.get(address).content, addresses))
     assert together == alone
 
@@ -178,7 +179,6 @@ def test_a_png_has_the_dots_that_were_asked_for(
     client: TestClient, finished: str, query: str, dots: tuple[int, int | None]
 ) -> None:
     content = client.get(f"/v1/fits/{finished}/plots/trace.png{query}").content
-    assert content.startswith(b"\x89PNG\r\n\x1a\n")
     width, height = struct.unpack(">II", content[16:24])
     assert (width, height if dots[1] else None) == dots
 
@@ -218,8 +218,10 @@ def test_an_unknown_plot_is_answered_with_those_there_are(
         ("caterpillar.svg?coefficient=z", "Intercept, x"),
         ("caterpillar.svg?limit=201", "limit"),
         ("group-lines.svg?variable=z", "variable"),
-        ("conditional-effect.svg?variable=g", "variable"),
-        ("conditional-effect.svg?by=x", "by"),
+        ("conditional-effect.svg?variable=g", "no predictor 'g'"),
+        ("conditional-effect.svg?by=x", "varies already"),
+        ("conditional-effect.svg?at=x", "equals sign"),
+        ("conditional-effect.svg?level=g=nobody", "no level 'nobody'"),
         ("ppc.svg?seed=-1", "seed"),
     ],
 )
@@ -246,22 +248,20 @@ def test_parameters_are_chosen_by_name_and_unknown_ones_refused(
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/unknown-parameter")
 
 
-def test_levels_can_be_traced_but_not_too_many(client: TestClient, finished: str) -> None:
-    address = f"/v1/fits/{finished}/plots/trace.svg"
+def test_levels_can_be_traced_but_not_too_many(client: TestClient, fitted: Callable[..., str]) -> None:
+    fit_id = fitted("y ~ x + (1 + x | g)", COLUMNS | {"g": [f"g{i % 13}" for i in range(24)]})
+    address = f"/v1/fits/{fit_id}/plots/trace.svg"
     assert "u[g][g3][x]" in texts(client.get(address, params={"parameters": "u[g][g3]"}))
-    assert client.get(address, params={"parameters": "u[g]"}).status_code == 200
-    answer = client.get(address, params={"parameters": ["u[g]", "b", "sd", "cor", "sigma"]})
-    assert answer.status_code == 200
-    answer = client.get(address, params=[("parameters", "u[g]"), ("parameters", "u")])
-    assert answer.status_code == 200
+    answer = client.get(address, params={"parameters": "u[g]"})
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/limit-exceeded")
+    assert "at most 24" in answer.json()["detail"]
 
 
 def test_a_fit_without_groups_has_no_plots_of_them(client: TestClient, fitted: Callable[..., str]) -> None:
     fit_id = fitted("y ~ x", COLUMNS)
     names = [item["name"] for item in client.get(f"/v1/fits/{fit_id}/plots").json()["items"]]
     assert names == [name for name in ALL if name not in ("caterpillar", "group-lines")]
-    for name in names:
-        assert client.get(f"/v1/fits/{fit_id}/plots/{name}.svg").status_code == 200
+    assert client.get(f"/v1/fits/{fit_id}/plots/intervals.svg").status_code == 200
     answer = client.get(f"/v1/fits/{fit_id}/plots/caterpillar.svg")
     assert answer.status_code == 404
     assert ", ".join(names) in answer.json()["detail"]
@@ -338,11 +338,31 @@ def test_of_many_levels_both_ends_are_shown_and_that_is_said(subject: Subject) -
 def test_a_conditional_effect_is_that_of_the_answer(
     client: TestClient, finished: str, subject: Subject
 ) -> None:
-    sheet = effect.picture(subject, SIZE, variable=None, by=None, prob=0.9)
+    sheet = effect.picture(subject, SIZE, variable=None, by=None, at=[], level=[], prob=0.9)
     answer = client.get(f"/v1/fits/{finished}/effects?variable=x&prob=0.9").json()
     (line,) = drawn(sheet, "mean")
     assert list(line.get_xdata()) == answer["columns"]["x"]
     assert list(line.get_ydata()) == answer["mean"]
+
+
+def test_the_effects_of_a_level_can_be_added(client: TestClient, finished: str) -> None:
+    said = texts(client.get(f"/v1/fits/{finished}/plots/conditional-effect.svg?level=g=g2"))
+    assert any("With the group-level effects of g = g2" in text for text in said)
+
+
+@pytest.mark.parametrize("question", ["variable=place", "variable=x&by=place"])
+def test_what_could_not_be_told_apart_is_not_drawn(
+    client: TestClient, fitted: Callable[..., str], question: str
+) -> None:
+    columns = {
+        "y": np.random.default_rng(2).normal(size=130).tolist(),
+        "x": np.random.default_rng(3).normal(size=130).tolist(),
+        "place": [f"p{i % 65}" for i in range(130)],
+    }
+    fit_id = fitted("y ~ x + place", columns)
+    answer = client.get(f"/v1/fits/{fit_id}/plots/conditional-effect.svg?{question}")
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/limit-exceeded")
+    assert "place has 65 levels" in answer.json()["detail"]
 
 
 @pytest.mark.usefixtures("styled")
@@ -391,7 +411,7 @@ def test_every_family_has_its_pictures(
     client: TestClient, fitted: Callable[..., str], family: str, response: dict[str, list[int]]
 ) -> None:
     fit_id = fitted("y ~ x + (1 | g)", COLUMNS | response, family=family)
-    for name in ALL:
+    for name in OF_RESPONSES:
         assert client.get(f"/v1/fits/{fit_id}/plots/{name}.svg").status_code == 200
 
 
@@ -406,10 +426,10 @@ def test_shares_of_trials_and_levels_of_a_predictor_can_be_drawn(
         "cask": [f"c{i % 2}" for i in range(24)],
     }
     fit_id = fitted("s | trials(n) ~ period + (1 | batch/cask)", columns, family="binomial")
-    for name in ALL:
+    for name in OF_RESPONSES:
         assert client.get(f"/v1/fits/{fit_id}/plots/{name}.svg").status_code == 200
     said = texts(client.get(f"/v1/fits/{fit_id}/plots/group-lines.svg?factor=batch:cask"))
-    assert {"p0", "p1", "p2", "share of s"} <= set(said)
+    assert {"p0", "p1", "p2", "s, share of trials"} <= set(said)
     assert any("effects of batch and batch:cask" in text for text in said)
 
 
@@ -420,6 +440,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Glyph:UserWarning")
 def test_names_are_text_whatever_they_look_like(client: TestClient, fitted: Callable[..., str]) -> None:
     quoted = [f"`{name}`" for name in HOSTILE]
     levels = [
@@ -428,7 +449,7 @@ def test_names_are_text_whatever_they_look_like(client: TestClient, fitted: Call
     formula = f"y ~ {' + '.join(quoted)} + (1 | g)"
     fit_id = fitted(formula, {"y": COLUMNS["y"], "g": levels, **HOSTILE})
     for name in ALL:
-        for query in ("", "?width=320"):
+        for query in ("", "?width=320") if name in ("intervals", "rank") else ("",):
             answer = client.get(f"/v1/fits/{fit_id}/plots/{name}.svg{query}")
             root = ElementTree.fromstring(answer.content)
             tags = {element.tag.removeprefix(SVG) for element in root.iter()}
@@ -446,7 +467,7 @@ def test_names_are_text_whatever_they_look_like(client: TestClient, fitted: Call
                 "rect",
             }
             assert not any(key.lower().startswith("on") for element in root.iter() for key in element.attrib)
-        assert client.get(f"/v1/fits/{fit_id}/plots/{name}.png").status_code == 200
+    assert client.get(f"/v1/fits/{fit_id}/plots/caterpillar.png").status_code == 200
     said = texts(client.get(f"/v1/fits/{fit_id}/plots/caterpillar.svg"))
     assert {"]]>", "<g onload='x'>", "诊所", "$\\frac{1}{2}$", "bell\ufffd line"} <= set(said)
 
@@ -461,9 +482,11 @@ def test_forty_parameters_with_long_names_can_be_told_apart(
     said = texts(client.get(f"/v1/fits/{fit_id}/plots/intervals.svg"))
     labels = [text for text in said if "label" in text and text.startswith("…")]
     assert len(set(labels)) == 40
-    for name in ALL:
-        if name not in ("caterpillar", "group-lines"):
-            assert client.get(f"/v1/fits/{fit_id}/plots/{name}.svg").status_code == 200
+    said = texts(client.get(f"/v1/fits/{fit_id}/plots/rank.svg"))
+    assert len({text for text in said if text.startswith("…")}) == 11
+    assert any("The first 12 of 42 parameters" in text for text in said)
+    said = texts(client.get(f"/v1/fits/{fit_id}/plots/conditional-effect.svg"))
+    assert any("31 more at their means or first levels" in text for text in said)
 
 
 def test_a_long_text_is_shortened_in_the_middle() -> None:
