@@ -21,7 +21,7 @@ MOST_ROWS = 10_000
 """Of more rows a sample is left out, and the sums are estimated from it."""
 MOST_DRAWS = 8_000
 """Of a longer posterior evenly spaced draws are used: more would hardly change the estimates."""
-_ROUGH_DRAWS = 20
+_ROUGH_DRAWS = 50
 """Draws from which the density of each row is roughly known, where only a sample of the rows is left out."""
 
 
@@ -31,8 +31,9 @@ class Loo:
 
     `elpd` is the log density or probability of the row when it is predicted from all others, `p_loo` how much is lost
     against a prediction that has seen it, `pareto_k` the shape of the tail of the importance weights (infinite where no
-    Pareto distribution has their shape) and `mcse` the Monte Carlo standard error of `elpd`. `rough` (row,) is near
-    the elpd of every row; it is `elpd` where all are left out. `draws` are all that were used.
+    Pareto distribution has their shape) and `mcse` the Monte Carlo standard error of `elpd`. `rough` and `rough_p`
+    (row,) are near the elpd and p_loo of every row, and are they where all are left out. `draws` are all that were
+    used.
     """
 
     sampled: NDArray[np.intp]
@@ -41,6 +42,7 @@ class Loo:
     pareto_k: Float
     mcse: Float
     rough: Float
+    rough_p: Float
     draws: int
 
     @property
@@ -51,7 +53,7 @@ class Loo:
     @property
     def nbytes(self) -> int:
         """The size of all arrays."""
-        parts = (self.sampled, self.elpd, self.p_loo, self.pareto_k, self.mcse, self.rough)
+        parts = (self.sampled, self.elpd, self.p_loo, self.pareto_k, self.mcse, self.rough, self.rough_p)
         return sum(array.nbytes for array in parts)
 
     @cached_property
@@ -62,7 +64,7 @@ class Loo:
     @cached_property
     def p_loo_total(self) -> Total:
         """Effective number of parameters."""
-        return total(self.p_loo, np.zeros(self.rows), self.sampled)
+        return total(self.p_loo, self.rough_p, self.sampled)
 
     @property
     def mcse_total(self) -> float | None:
@@ -109,16 +111,18 @@ def loo(posterior: Posterior, design: Design, most_rows: int = MOST_ROWS) -> Loo
     for rows, log_likelihood in pointwise(used, design, sampled):
         by_chain = log_likelihood.reshape(len(rows), used.chains, used.draws)
         figures[:, np.searchsorted(sampled, rows)] = leave_out(by_chain)
-    rough = figures[0] if len(sampled) == design.rows else _rough(posterior, design)
     elpd, p_loo, pareto_k, mcse = figures
-    return Loo(sampled, elpd, p_loo, pareto_k, mcse, rough, used.chains * used.draws)
+    rough = (elpd, p_loo) if len(sampled) == design.rows else _rough(posterior, design)
+    return Loo(sampled, elpd, p_loo, pareto_k, mcse, *rough, used.chains * used.draws)
 
 
-def _rough(posterior: Posterior, design: Design) -> Float:
-    """About the elpd of each row: its log density under a few draws, that have seen it."""
-    values = np.empty(design.rows)
+def _rough(posterior: Posterior, design: Design) -> tuple[Float, Float]:
+    """About the elpd and p_loo of each row, (row,): those of WAIC (Watanabe 2010), from a few draws."""
+    elpd, p_loo = np.empty((2, design.rows))
     few = posterior.thinned(_ROUGH_DRAWS)
     for rows, log_likelihood in pointwise(few, design, np.arange(design.rows)):
         largest = log_likelihood.max(axis=1)
-        values[rows] = largest + np.log(np.exp(log_likelihood - largest[:, None]).mean(axis=1))
-    return values
+        seen = largest + np.log(np.exp(log_likelihood - largest[:, None]).mean(axis=1))
+        p_loo[rows] = log_likelihood.var(axis=1)
+        elpd[rows] = seen - p_loo[rows]
+    return elpd, p_loo

@@ -27,7 +27,9 @@ def results() -> list[Loo]:
 def made_up(elpd: Any, sampled: Any, rough: Any) -> Loo:
     """Estimates of which only the elpd matters."""
     elpd, nothing = np.asarray(elpd), np.zeros(len(elpd))
-    return Loo(np.asarray(sampled), elpd, nothing, nothing, nothing, np.asarray(rough), 1000)
+    return Loo(
+        np.asarray(sampled), elpd, nothing, nothing, nothing, np.asarray(rough), np.zeros(len(rough)), 1000
+    )
 
 
 def observed(formula: str, family: str = "gaussian", **changes: Any) -> Observed:

@@ -171,6 +171,10 @@ def test_a_sample_of_the_rows_gives_the_sum_within_its_error() -> None:
     assert abs(part.elpd_total.estimate - whole.elpd_total.estimate) < 4 * error
     # A sum of the sample alone would be as uncertain as rows differ.
     assert error < 0.2 * 1500 * whole.elpd.std() / np.sqrt(150)
+    p_error = part.p_loo_total.subsampling_se
+    assert p_error is not None
+    assert abs(part.p_loo_total.estimate - whole.p_loo_total.estimate) < 4 * p_error
+    assert p_error < 0.7 * 1500 * whole.p_loo.std() / np.sqrt(150)
     assert part.elpd_total.se == pytest.approx(whole.elpd_total.se, rel=0.1)
     assert "loo_subsample" in {notice.code for notice in part.notices}
 
