@@ -1,7 +1,9 @@
 """The columns of variables as covariates of equations: what they look like, and which are the same."""
 
 from model.equations.expressions import Coded, Covariate, Datum, Index
+from model.levels import coefficient_label
 from model.matrix import Piece
+from model.syntax import label
 from model.variables import Variables
 
 Identity = tuple[str, bool, int]
@@ -21,8 +23,11 @@ def identity(piece: Piece, variables: Variables) -> Identity:
 def covariate(piece: Piece, variables: Variables, index: Index) -> Covariate:
     """How a column looks: one that codes a factor by its name in coefficients, all else by its expression."""
     node = piece.variable
-    if variables.categorical(node):
-        return Coded(variables.names(node, piece.full)[piece.place], index)
+    if known := variables.categoricals.get(str(node)):
+        _, of_level, place = identity(piece, variables)
+        if of_level:
+            return Coded(label(node) + coefficient_label(known.levels[place]), index)
+        return Coded(variables.names(node, piece.full)[place], index)
     if variables.width(node, piece.full) == 1:
         return Datum(node, index)
     return Datum(node, index, piece.place + 1)
