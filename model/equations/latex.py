@@ -163,8 +163,7 @@ def _datum(node: Node, index: Index, column: int | None, level: int) -> str:
     tree = indexed(node, lambda name: _upright(name) + _subscript("".join(index)))
     if column is None or not isinstance(tree, Call):
         return _node(tree, level)
-    arguments = ", ".join(_node(argument.value) for argument in tree.arguments)
-    return rf"\operatorname{{{tree.function}}}_{{{column}}}\left({arguments}\right)"
+    return rf"\operatorname{{{tree.function}}}_{{{column}}}\left({_arguments(tree)}\right)"
 
 
 def _node(node: Node, level: int = 0) -> str:
@@ -187,15 +186,18 @@ def _node(node: Node, level: int = 0) -> str:
             return rf"\sqrt{{{_node(argument.value)}}}"
         case Call("abs", (argument,)):
             return rf"\left|{_node(argument.value)}\right|"
-        case Call(function, arguments):
-            listed = ", ".join(
-                (rf"\text{{{_escaped(a.keyword)} = }}" if a.keyword else "") + _node(a.value)
-                for a in arguments
-            )
-            return rf"{_function(function)}\left({listed}\right)"
+        case Call(function):
+            return rf"{_function(function)}\left({_arguments(node)}\right)"
         case _:
             return rf"\text{{{_escaped(str(node))}}}"
     return shown if binding >= level else rf"\left({shown}\right)"
+
+
+def _arguments(call: Call) -> str:
+    return ", ".join(
+        (rf"\text{{{_escaped(argument.keyword)} = }}" if argument.keyword else "") + _node(argument.value)
+        for argument in call.arguments
+    )
 
 
 def _number(number: str) -> str:

@@ -20,9 +20,12 @@ from model.equations.hierarchy import Hierarchy
 from model.priors import ResolvedPrior
 from model.spec import FitPlan
 
+_TOGETHER = 10
+"""Parameters that one statement names at most."""
+
 
 def priors(plan: FitPlan, of: Hierarchy) -> Iterator[Statement]:
-    """One statement for all parameters of a class that have the same prior."""
+    """A statement for parameters of a class that have the same prior."""
     for (class_, distribution, bounds), rows in groupby(
         plan.priors, key=lambda row: (row.class_, row.distribution, row.bounds)
     ):
@@ -31,13 +34,14 @@ def priors(plan: FitPlan, of: Hierarchy) -> Iterator[Statement]:
         if means is not None and len(means.terms) > 1:
             symbols = [Symbol("alpha")]
             yield Statement(symbols[0], "=", means)
-        listed = Listed(tuple(symbols))
-        if distribution.kind is Kind.CONSTANT:
-            yield Statement(listed, "=", Value(distribution.arguments[0]))
-        else:
-            cut = class_ != "cor" and bounds[0] > distribution.support[0]
-            remarks = (Above(listed, bounds[0]),) if cut else ()
-            yield Statement(listed, "~", _distribution(distribution), remarks)
+        cut = class_ != "cor" and bounds[0] > distribution.support[0]
+        for first in range(0, len(symbols), _TOGETHER):
+            listed = Listed(tuple(symbols[first : first + _TOGETHER]))
+            if distribution.kind is Kind.CONSTANT:
+                yield Statement(listed, "=", Value(distribution.arguments[0]))
+            else:
+                remarks = (Above(listed, bounds[0]),) if cut else ()
+                yield Statement(listed, "~", _distribution(distribution), remarks)
 
 
 def symbols_of(row: ResolvedPrior, of: Hierarchy) -> tuple[Symbol, ...]:

@@ -84,7 +84,9 @@ CASES = {
     "blocks": Case("score ~ age + (1 | teacher) + (0 + age | teacher)"),
     "correlated_blocks": Case("score ~ age + (1 + effort | teacher) + (0 + age + method | teacher)"),
     "contrasts": Case("score ~ C(method, sum) * age + factor(sector) + (1 | teacher)"),
-    "bases": Case("log(score) ~ poly(age, 2) + bs(effort, df = 4) + ns(days, 2) + scale(experience):method"),
+    "bases": Case(
+        "log(score) ~ poly(age, 2) + bs(effort, degree = 2) + ns(days, df = 2) + scale(experience):method"
+    ),
     "arithmetic": Case(
         "score ~ I(age^2) + I((age + effort) / 2) + I(-age) + sqrt(effort) + log(days) + abs(age):effort"
         " + (1 | teacher)"
