@@ -2,6 +2,7 @@
 
 import uvicorn
 
+from service.allocation import keep_freed_memory
 from service.app import create_app
 from service.keys import InvalidKeys, KeyRing, refusal_to_listen
 from service.logs import configure
@@ -21,6 +22,7 @@ def main() -> None:
         raise SystemExit(f"The keys cannot be read: {error}") from None
     if refusal := refusal_to_listen(settings, keys):
         raise SystemExit(refusal)
+    keep_freed_memory()
     configure(settings.log_level)
     uvicorn.run(
         create_app(settings, keys=keys),
