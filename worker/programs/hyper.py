@@ -10,7 +10,7 @@ from typing import Literal
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.scipy.special import gammaln
+from scipy.special import gammaln
 
 from model.design import Float
 from model.distributions import INFINITY, Distribution, Kind, lkj_log_normalizer
@@ -45,8 +45,8 @@ class Scalars:
     """Where t ends above, infinity for most."""
     kind: np.ndarray
     arguments: Float  # (parameter, 3)
-    log_mass: Float
-    """Log of the prior's mass on the parameter's interval."""
+    log_constant: Float
+    """What no value of t changes of its log density: the prior's normalizer, its mass on the interval, the unit."""
 
     @classmethod
     def of(cls, rows: "list[Scalar]") -> "Scalars":
@@ -62,7 +62,7 @@ class Scalars:
             end=np.array([row.end for row in rows], dtype=float),
             kind=np.array([int(row.prior.kind) for row in rows], dtype=np.int32),
             arguments=arguments,
-            log_mass=np.array([row.prior.log_mass(*row.bounds) for row in rows], dtype=float),
+            log_constant=np.array([row.log_constant for row in rows], dtype=float),
         )
 
     def as_dict(self) -> dict[str, np.ndarray]:
@@ -118,6 +118,12 @@ class Scalar:
         lower, upper = self.bounds
         return float(np.arcsinh((upper - lower) / self.unit)) if self.form == "half" else INFINITY
 
+    @property
+    def log_constant(self) -> float:
+        """What no value of t changes of its log density."""
+        unit = self.placed()[2]
+        return _log_normalizer(self.prior) - self.prior.log_mass(*self.bounds) + float(np.log(abs(unit)))
+
     def placed(self) -> tuple[Transform, float, float]:
         """The transform with its offset and unit."""
         lower, upper = self.bounds
@@ -155,18 +161,15 @@ def constrain(t: Array, scalars: dict[str, Array]) -> tuple[Array, Array]:
     log_prior = jnp.where(
         transform == Transform.FIXED,
         0.0,
-        log_density(value, scalars["kind"], scalars["arguments"])
-        - scalars["log_mass"]
-        + log_slope
-        + jnp.log(jnp.abs(unit)),
+        log_kernel(value, scalars["kind"], scalars["arguments"]) + scalars["log_constant"] + log_slope,
     )
     return value, jnp.sum(log_prior, axis=-1)
 
 
-def log_density(x: Array, kind: Array, arguments: Array) -> Array:
-    """Log densities of the distributions of `Kind` at x, inside their support, broadcast over the last axis."""
+def log_kernel(x: Array, kind: Array, arguments: Array) -> Array:
+    """Log densities of the distributions of `Kind` at x but for their normalizers, inside their support, broadcast over
+    the last axis."""
     a, b, c = arguments[..., 0], arguments[..., 1], arguments[..., 2]
-    half_log_2pi = 0.5 * np.log(2.0 * np.pi)
     # Where another distribution is meant, the arguments are replaced by harmless ones: select evaluates every case.
     positive = jnp.where(x > 0, x, 1.0)
     log_x = jnp.log(positive)
@@ -183,33 +186,48 @@ def log_density(x: Array, kind: Array, arguments: Array) -> Array:
     log_sd = own(Kind.LOGNORMAL, b)
     inside = jnp.where(kind == Kind.BETA, jnp.clip(x, 1e-300, 1.0 - 1e-16), 0.5)
     second = own(Kind.BETA, b)
-    width = jnp.where(kind == Kind.UNIFORM, b - a, 1.0)
     return jnp.select(
         [kind == code for code in Kind],
         [
             jnp.zeros_like(x),
-            -0.5 * z**2 - jnp.log(scale) - half_log_2pi,
-            gammaln((df + 1) / 2)
-            - gammaln(df / 2)
-            - 0.5 * jnp.log(df * np.pi)
-            - jnp.log(t_scale)
-            - (df + 1) / 2 * jnp.log1p(u**2 / df),
-            -jnp.log1p(z**2) - jnp.log(np.pi * scale),
-            -jnp.abs(z) - jnp.log(2.0 * scale),
-            -jnp.log(width) + jnp.zeros_like(x),
-            jnp.log(rate) - rate * x,
-            shape * jnp.log(rate) - gammaln(shape) + (shape - 1) * log_x - rate * x,
-            shape * jnp.log(rate) - gammaln(shape) - (shape + 1) * log_x - rate / positive,
-            -0.5 * ((log_x - a) / log_sd) ** 2 - log_x - jnp.log(log_sd) - half_log_2pi,
-            (shape - 1) * jnp.log(inside)
-            + (second - 1) * jnp.log1p(-inside)
-            + gammaln(shape + second)
-            - gammaln(shape)
-            - gammaln(second),
+            -0.5 * z**2,
+            -(df + 1) / 2 * jnp.log1p(u**2 / df),
+            -jnp.log1p(z**2),
+            -jnp.abs(z),
+            jnp.zeros_like(x),
+            -rate * x,
+            (shape - 1) * log_x - rate * x,
+            -(shape + 1) * log_x - rate / positive,
+            -0.5 * ((log_x - a) / log_sd) ** 2 - log_x,
+            (shape - 1) * jnp.log(inside) + (second - 1) * jnp.log1p(-inside),
             jnp.zeros_like(x),
             jnp.zeros_like(x),
         ],
     )
+
+
+def _log_normalizer(prior: Distribution) -> float:
+    """What `log_kernel` leaves out."""
+    a, b, c = (*prior.arguments, 1.0, 1.0, 1.0)[:3]
+    match prior.kind:
+        case Kind.NORMAL | Kind.LOGNORMAL:
+            return float(-np.log(b) - 0.5 * np.log(2.0 * np.pi))
+        case Kind.STUDENT_T:
+            return float(gammaln((a + 1) / 2) - gammaln(a / 2) - 0.5 * np.log(a * np.pi) - np.log(c))
+        case Kind.CAUCHY:
+            return float(-np.log(np.pi * b))
+        case Kind.LAPLACE:
+            return float(-np.log(2.0 * b))
+        case Kind.UNIFORM:
+            return float(-np.log(b - a))
+        case Kind.EXPONENTIAL:
+            return float(np.log(a))
+        case Kind.GAMMA | Kind.INV_GAMMA:
+            return float(a * np.log(b) - gammaln(a))
+        case Kind.BETA:
+            return float(gammaln(a + b) - gammaln(a) - gammaln(b))
+        case _:
+            return 0.0
 
 
 def correlation_root(
