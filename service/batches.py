@@ -1,46 +1,32 @@
 """The resource `batches`: many fits submitted at once, looked at, listed, cancelled, deleted."""
 
-import base64
-import secrets
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-import orjson
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from model.errors import Issue
 from service.answers.batches import Batch, BatchList
 from service.batch_results import Results
+from service.batch_submission import accept_batch
 from service.bodies import ListBody, work_on
 from service.caching import fresh
-from service.callbacks import call_back_about_batch, checker
-from service.datasets import opener
 from service.deps import Here, Services, Tenant
 from service.documentation import answers, header_parameters, list_request
 from service.idempotency import once
 from service.lookup import find_batch
 from service.media_types import JSON, NDJSON, TABLES
-from service.members import Candidate, read_members
 from service.negotiation import accepted_media_type
-from service.problems import Refusal, document, issue_errors, summarize
+from service.problems import Refusal
 from service.requests.batches import BatchRequest
-from service.submission import Submission, prepare, submit_many
 from service.views import timestamp
-from store.base import QueueFull, StoreFull
-from store.batches import BatchRecord, Member
-from store.callbacks import TooManyCallbacks
+from store.batches import BatchRecord
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
 _PROBLEMS = ("batch-not-found", "store-unavailable")
-# Members that are stored together: their payloads are in memory at once.
-_AT_ONCE = 100
-_BYTES_AT_ONCE = 4 << 20
-_PROBLEM_BYTES = 16 << 10
 
 
 @router.post(
@@ -69,23 +55,8 @@ async def submit_batch(request: Request, here: Here, tenant: Tenant, body: ListB
     """
     accepted_media_type(request, JSON)
 
-    def accept() -> BatchRecord:
-        asked = read_members(body, here.settings.limits, opener(here, tenant), checker(here, tenant))
-        members = tuple(_submit_all(request, here, tenant, asked.candidates))
-        name = base64.b32encode(secrets.token_bytes(17)).decode().lower()[:26]
-        try:
-            record = here.batches.create(f"bat_{name}", tenant, members)
-        except StoreFull:
-            # Nobody would know of what was made for a batch that is refused.
-            own = [member.fit_id for member in members if member.own and member.fit_id is not None]
-            here.store.cancel_many(own, tenant)
-            raise
-        fit_ids = [member.fit_id for member in members if member.fit_id is not None]
-        call_back_about_batch(here, tenant, record.id, asked.callback_url, fit_ids)
-        return record
-
     async def answer() -> Response:
-        record = await work_on(here, body.data, accept)
+        record = await work_on(here, body.data, lambda: accept_batch(request, here, tenant, body))
         return fresh(_view(record), 202, {"Location": f"/v1/batches/{record.id}"})
 
     return await once(request, here, tenant, body.media_type.encode() + b"\n" + body.data, answer)
@@ -216,57 +187,6 @@ def cancel_batch(request: Request, here: Here, tenant: Tenant, batch_id: str) ->
     here.store.cancel_many([fit_id for fit_id in _own_fits(here, record) if fit_id not in over], tenant)
     view = _view(find_batch(here, tenant, batch_id))
     return fresh(view, 200 if view["status"] == "ended" else 202)
-
-
-def _submit_all(
-    request: Request, here: Services, tenant: str, candidates: Iterable[Candidate]
-) -> Iterator[Member]:
-    """Submit the sound members, some at a time, and give all as they were listed."""
-    waiting: list[tuple[Candidate, Submission | None]] = []
-    held = 0
-    for candidate in candidates:
-        submission = None
-        if candidate.checked is not None:
-            submission = prepare(here, tenant, *candidate.checked, queue="batch")
-            held += len(submission.payload)
-        waiting.append((candidate, submission))
-        if len(waiting) == _AT_ONCE or held > _BYTES_AT_ONCE:
-            yield from _submit(request, here, waiting)
-            waiting, held = [], 0
-    yield from _submit(request, here, waiting)
-
-
-def _submit(
-    request: Request, here: Services, some: Sequence[tuple[Candidate, Submission | None]]
-) -> Iterator[Member]:
-    creations = iter(submit_many(here, [submission for _, submission in some if submission is not None]))
-    for candidate, submission in some:
-        creation = next(creations) if submission is not None else None
-        if isinstance(creation, tuple):
-            fit, created = creation
-            yield Member(candidate.custom_id, fit.id, own=created)
-            continue
-        issues = candidate.issues if creation is None else (_no_room(creation),)
-        problem = document(request, summarize(issues), errors=issue_errors(issues))
-        yield Member(candidate.custom_id, None, problem=_bounded(problem))
-
-
-def _no_room(error: StoreFull | QueueFull | TooManyCallbacks) -> Issue:
-    if isinstance(error, TooManyCallbacks):
-        return Issue("too-many-callbacks", "Too many callbacks wait for this fit already.", "/callback")
-    if isinstance(error, QueueFull):
-        code = "tenant-queue-full" if error.scope == "tenant" else "queue-full"
-        return Issue(code, "Too many fits are waiting.")
-    code = "tenant-full" if error.scope == "tenant" else "store-full"
-    return Issue(code, "There is no room for another fit.")
-
-
-def _bounded(problem: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the last errors of a problem that is larger than its member need be; `errors_total` has them all."""
-    errors = problem["errors"]
-    while errors and len(orjson.dumps(errors)) > _PROBLEM_BYTES:
-        errors = errors[:-1]
-    return {**problem, "errors": errors}
 
 
 def _own_fits(here: Services, record: BatchRecord) -> list[str]:
