@@ -126,8 +126,9 @@ def delete_batch(
     if record.ended < record.size:
         raise Refusal("batch-not-ended")
     if fits == "1":
-        for fit_id in _own_fits(here, record):
-            here.store.delete(fit_id)
+        made = _own_fits(here, record)
+        here.store.delete_many(made, tenant)
+        for fit_id in made:
             here.posteriors.forget(fit_id)
     here.batches.delete(record.id, tenant)
     return Response(status_code=204)

@@ -184,6 +184,11 @@ class MemoryStore:
             self._tombstones[fit_id] = (fit.record.tenant, self._clock() + self._policy.tombstone_ttl)
             return True
 
+    def delete_many(self, fit_ids: Sequence[str], tenant: str) -> None:
+        """Remove many fits of a tenant."""
+        for fit_id in fit_ids:
+            self.delete(fit_id)
+
     def request_cancel(self, fit_id: str) -> FitRecord | None:
         """Cancel a queued fit at once and ask a running one to stop."""
         with self._changed:

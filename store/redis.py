@@ -189,6 +189,10 @@ class RedisStore:
         record = self.get(fit_id)
         return record is not None and self._scripts.run("delete", fit_id, record.tenant) == 1
 
+    def delete_many(self, fit_ids: Sequence[str], tenant: str) -> None:
+        """Remove many fits of a tenant."""
+        self._run_for_many("delete", fit_ids, tenant)
+
     def request_cancel(self, fit_id: str) -> FitRecord | None:
         """Cancel a queued fit at once and ask a running one to stop."""
         record = self.get(fit_id)
@@ -199,10 +203,7 @@ class RedisStore:
 
     def cancel_many(self, fit_ids: Sequence[str], tenant: str) -> None:
         """Cancel many fits of a tenant."""
-        with translated(), self._redis.pipeline(transaction=False) as pipe:
-            for fit_id in fit_ids:
-                self._scripts.send(pipe, "cancel", fit_id, tenant)
-            pipe.execute()
+        self._run_for_many("cancel", fit_ids, tenant)
 
     def claim(self, fit_id: str, worker: str, lease_seconds: float) -> Claim | None:
         """Take a fit that is queued, or whose worker's lease is dead."""
@@ -346,6 +347,12 @@ class RedisStore:
         """Return if the store answers."""
         with translated():
             self._redis.ping()
+
+    def _run_for_many(self, script: str, fit_ids: Sequence[str], tenant: str) -> None:
+        with translated(), self._redis.pipeline(transaction=False) as pipe:
+            for fit_id in fit_ids:
+                self._scripts.send(pipe, script, fit_id, tenant)
+            pipe.execute()
 
     def _conclude(
         self,

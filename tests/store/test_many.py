@@ -112,6 +112,15 @@ def test_many_are_cancelled_and_what_has_ended_stays(store: Store) -> None:
     }
 
 
+def test_many_are_deleted_with_all_that_is_theirs(store: Store) -> None:
+    store.create_many([(record(f"fit_{name}"), b"data") for name in "abc"])
+    store.delete_many(["fit_a", "fit_c", "fit_x"], "acme")
+    assert set(store.get_many(["fit_a", "fit_b", "fit_c"])) == {"fit_b"}
+    assert [store.gone(fit_id, "acme") for fit_id in ("fit_a", "fit_b", "fit_x")] == [True, False, False]
+    assert [fit.id for fit in store.list("acme").records] == ["fit_b"]
+    store.delete_many([], "acme")
+
+
 def create_with(store: Store, fit_id: str, **metadata: str) -> None:
     store.create(replace(record(fit_id), metadata=metadata), b"")
 
