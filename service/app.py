@@ -1,5 +1,6 @@
 """The application, put together: the only place where settings, store, queue and routes are wired."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -113,7 +114,13 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with told_of_signals(services.drain):
+        loop = asyncio.get_running_loop()
+
+        def drain() -> None:
+            services.drain()
+            loop.call_soon_threadsafe(services.watch.wake)
+
+        with told_of_signals(drain):
             async with services.watch.running():
                 yield
         services.drain()
@@ -149,7 +156,8 @@ def create_app(
     )
     app.state.services = services
     problems.install(app)
-    for resource in (datasets, fits, callbacks, models, checks, comparisons, formulas, health):
+    # The first are found first, and whoever asks for these asks often.
+    for resource in (health, fits, datasets, callbacks, models, checks, comparisons, formulas):
         app.include_router(resource.router, dependencies=[Depends(accepts_json)])
     # These say for themselves which formats they have.
     for resource in (estimates, effects, predictions, draws, drawings, batches, events, metrics):

@@ -66,7 +66,8 @@ class Services:
         self.draining = True
 
 
-def services(request: Request) -> Services:
+# What does no I/O is `async`: FastAPI would call it in a thread otherwise, and the loop wait for that thread.
+async def services(request: Request) -> Services:
     """Give the services that `create_app` has wired."""
     found: Services = request.app.state.services
     return found
@@ -75,21 +76,21 @@ def services(request: Request) -> Services:
 Here = Annotated[Services, Depends(services)]
 
 
-def tenant(request: Request, here: Here) -> str:
+async def tenant(request: Request, here: Here) -> str:
     """Name the tenant whose fits this request may see; GET needs the scope read, all else write."""
     found = admit(request, here, Scope.READ if request.method == "GET" else Scope.WRITE)
-    spend(request, here.rates, here.settings, found)
+    await spend(request, here.rates, here.settings, found)
     return found
 
 
-def reader(request: Request, here: Here) -> str:
+async def reader(request: Request, here: Here) -> str:
     """Name the tenant of a request that changes nothing, though it is a POST for the sake of its body."""
     found = admit(request, here, Scope.READ)
-    spend(request, here.rates, here.settings, found)
+    await spend(request, here.rates, here.settings, found)
     return found
 
 
-def administrator(request: Request, here: Here) -> str:
+async def administrator(request: Request, here: Here) -> str:
     """Name the tenant of a request that sees what belongs to all."""
     return admit(request, here, Scope.ADMIN)
 
@@ -124,7 +125,7 @@ Reader = Annotated[str, Depends(reader)]
 Administrator = Annotated[str, Depends(administrator)]
 
 
-def only_known_parameters(request: Request) -> None:
+async def only_known_parameters(request: Request) -> None:
     """Refuse parameters of the query that the operation does not have, and repeated ones."""
     route = request.scope["route"]
     fields = [

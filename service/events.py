@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from random import uniform
 from typing import Annotated
 
 from anyio.to_thread import run_sync
@@ -18,15 +19,13 @@ from service.lookup import find
 from service.negotiation import accepted_media_type
 from service.views import event_view
 from store.base import StoreUnavailable
-from store.records import Event, FitRecord
+from store.records import FitRecord
 
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["fits"])
 
 EVENT_STREAM = "text/event-stream"
 EVENT_ID = r"^\d{1,18}(-\d{1,18})?$"
 KEEP_ALIVE_SECONDS = 15.0
-# How soon a stream notices that the service is to stop.
-_PATIENCE = 0.5
 
 
 @router.get(
@@ -64,33 +63,36 @@ async def list_events(
 
 
 async def _stream(here: Services, record: FitRecord, after: str | None) -> AsyncIterator[bytes]:
-    silent = 0.0
     with here.watch.on(record.id) as happened:
         # What has happened already is told first; from then on the store is asked when there is something.
         happened.set()
-        while not here.draining:
-            events: tuple[Event, ...] = ()
-            if happened.is_set():
+        while True:
+            try:
+                # Many streams that began together would otherwise ask together ever after.
+                await asyncio.wait_for(happened.wait(), KEEP_ALIVE_SECONDS * uniform(0.75, 1.25))
                 happened.clear()
-                try:
-                    events = await run_sync(here.store.events, record.id, after)
-                except StoreUnavailable:
-                    # The client comes back by itself, with the id of the last event it has.
+                if here.draining:
                     return
+                events = await run_sync(here.store.events, record.id, after)
+            except TimeoutError:
+                if await run_sync(_is_gone, here, record.id):
+                    return
+                yield format_sse_event(comment="still here")
+                continue
+            except StoreUnavailable:
+                # The client comes back by itself, with the id of the last event it has.
+                return
             for event in events:
                 after = event.id
-                silent = 0.0
                 yield format_sse_event(
                     event=event.kind, id=event.id, data_str=to_json(event_view(event)).decode()
                 )
                 if event.status.terminal:
                     return
-            if not events and silent >= KEEP_ALIVE_SECONDS:
-                if await run_sync(here.store.get, record.id) is None:
-                    return
-                silent = 0.0
-                yield format_sse_event(comment="still here")
-            try:
-                await asyncio.wait_for(happened.wait(), _PATIENCE)
-            except TimeoutError:
-                silent += _PATIENCE
+
+
+def _is_gone(here: Services, fit_id: str) -> bool:
+    try:
+        return here.store.get(fit_id) is None
+    except StoreUnavailable:
+        return True

@@ -33,6 +33,6 @@ def _preferences(accept: str) -> dict[str, float]:
     return preferences
 
 
-def accepts_json(request: Request) -> None:
+async def accepts_json(request: Request) -> None:
     """Refuse a request whose `Accept` rules out JSON."""
     accepted_media_type(request, "application/json")

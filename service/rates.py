@@ -6,6 +6,7 @@ It keeps one tenant's runaway loop from the others; without the store nobody is 
 import math
 
 import structlog
+from anyio.to_thread import run_sync
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,12 +20,12 @@ _POLICY = '"requests"'
 log = structlog.get_logger()
 
 
-def spend(request: Request, rates: Rates, settings: ServiceSettings, tenant: str) -> None:
+async def spend(request: Request, rates: Rates, settings: ServiceSettings, tenant: str) -> None:
     """Count a request; raises Refusal (429) beyond the quota."""
     if not settings.rate_quota:
         return
     try:
-        allowance = rates.take(tenant, settings.rate_quota, settings.rate_window)
+        allowance = await run_sync(rates.take, tenant, settings.rate_quota, settings.rate_window)
     except StoreUnavailable:
         # What is kept in this process goes on being readable while the store is away.
         log.warning("requests are not counted; the store is away")

@@ -6,6 +6,7 @@ A waiting request is only woken; what has happened it reads for itself.
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from itertools import chain
 
 import structlog
 from anyio import CapacityLimiter
@@ -43,6 +44,11 @@ class Watch:
             if not self._waiting[fit_id]:
                 del self._waiting[fit_id]
                 self._seen.pop(fit_id, None)
+
+    def wake(self) -> None:
+        """Wake all who wait, whatever they wait for."""
+        for happened in chain.from_iterable(self._waiting.values()):
+            happened.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

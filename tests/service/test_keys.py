@@ -161,6 +161,7 @@ def test_another_tenant_s_fit_is_not_there_whatever_is_asked_of_it(
             answers = []
             for fit_id in (secret, ABSENT):
                 url = re.sub(r"{\w+}", "g", path.replace("{fit_id}", fit_id))
+                url += "?variable=x" if path.endswith("/effects") else ""
                 body = b'{"data": {"columns": {"x": [0.0], "g": ["g1"]}}}' if method == "post" else None
                 headers = {"Content-Type": "application/json", "X-Request-ID": "same"}
                 answers.append(globex.request(method, url, content=body, headers=headers))
