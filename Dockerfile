@@ -23,6 +23,14 @@ RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --extra worker
 
 FROM base AS service
 COPY --from=service-environment /app/.venv .venv
+# A font with the characters that DejaVu Sans lacks, and matplotlib's list of fonts, made once.
+ENV MPLCONFIGDIR=/var/cache/matplotlib
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends fonts-droid-fallback \
+ && rm -rf /var/lib/apt/lists/* \
+ && install --directory --owner=10001 /var/cache/matplotlib \
+ && python -c 'import matplotlib.font_manager'
 COPY model model
 COPY store store
 COPY service service
