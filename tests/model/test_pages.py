@@ -136,3 +136,11 @@ def test_a_hundred_thousand_levels_take_little_memory() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 100 * 2**20 < everything / 25
+
+
+def test_what_answers_keep_is_known_beforehand() -> None:
+    posterior = collapsed([f"g{i}" for i in range(12)], 4, 250)
+    before = posterior.working_bytes
+    posterior.levels["g"].draws(range(12))
+    of: Any = posterior.levels["g"]._deviations
+    assert of._bytes + of._deviations.known.nbytes == before == posterior.working_bytes
