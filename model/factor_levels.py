@@ -4,7 +4,7 @@ What is the same for every answer is made once, when it is first asked for.
 """
 
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,11 @@ from model.deviations import Deviations
 MEAN_NUMBERS = 1 << 24
 """Conditional means that the posterior means of all levels of a factor are computed from, at most."""
 
+ORDERS = 4
+"""Orders of all levels that are kept."""
+
+Shifts = tuple[tuple[int, float], ...]
+
 
 class FactorLevels:
     """All levels of one factor of a fit."""
@@ -22,7 +27,7 @@ class FactorLevels:
     def __init__(self, levels: Sequence[Level], deviations: Deviations) -> None:
         self._levels = levels
         self._deviations = deviations
-        self.by_mean = lru_cache(maxsize=4)(self._by_mean)
+        self._orders: dict[Shifts, NDArray[np.intp]] = {}
 
     def draws(self, levels: Sequence[int]) -> Sequence[Float]:
         """Draws (coef, draw) of each level with these numbers, those of all chains one after the other."""
@@ -48,13 +53,18 @@ class FactorLevels:
         """Posterior means (level, coef) of the deviations of all levels."""
         return self._deviations.means(MEAN_NUMBERS)
 
-    def _by_mean(self, shifts: tuple[tuple[int, float], ...]) -> NDArray[np.intp]:
-        """Levels and coefficients (2, entry), by posterior mean; `shifts` are the coefficients that take part, each
-        with what is added to its deviations."""
-        coefficients, added = np.array([j for j, _ in shifts]), np.array([shift for _, shift in shifts])
-        means = self.means[:, coefficients] + added
-        order = np.argsort(means, axis=None, kind="stable")
-        return np.stack([order // len(shifts), coefficients[order % len(shifts)]])
+    def by_mean(self, shifts: Shifts) -> NDArray[np.intp]:
+        """Levels and coefficients (2, entry), by posterior mean; the last few orders are kept.
+
+        `shifts` are the coefficients that take part, each with what is added to its deviations.
+        """
+        found = self._orders.get(shifts)
+        if found is None:
+            coefficients, added = np.array([j for j, _ in shifts]), np.array([shift for _, shift in shifts])
+            order = np.argsort(self.means[:, coefficients] + added, axis=None, kind="stable")
+            found = np.stack([order // len(shifts), coefficients[order % len(shifts)]])
+            self._orders = dict(list(self._orders.items())[1 - ORDERS :]) | {shifts: found}
+        return found
 
 
 def label(level: Level) -> str:

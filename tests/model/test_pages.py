@@ -1,6 +1,8 @@
 """Pages of levels: their order, what is found, and that a large factor takes little memory."""
 
+import gc
 import tracemalloc
+import weakref
 from functools import cache
 from typing import Any
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from model.effects import CollapsedEffects
+from model.factor_levels import ORDERS
 from model.moments import accumulate, standardize
 from model.pages import Sort, estimate_entries, find_entries
 from model.posterior import FactorPosterior, Posterior
@@ -144,3 +147,24 @@ def test_what_answers_keep_is_known_beforehand() -> None:
     posterior.levels["g"].draws(range(12))
     of: Any = posterior.levels["g"]._deviations
     assert of._bytes + of._deviations.known.nbytes == before == posterior.working_bytes
+
+
+def test_a_posterior_that_was_asked_much_is_freed_at_once() -> None:
+    posterior = collapsed([f"g{i}" for i in range(12)], 4, 250)
+    for sort in ("value", "-deviation", "label"):
+        labels(posterior, sort=sort, search="g")
+    gone = weakref.ref(posterior.levels["g"])
+    gc.disable()
+    try:
+        del posterior
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_a_few_orders_are_kept() -> None:
+    levels = collapsed([f"g{i}" for i in range(12)], 4, 250).levels["g"]
+    for shift in range(2 * ORDERS):
+        levels.by_mean(((0, float(shift)),))
+    assert len(levels._orders) == ORDERS
+    assert levels.by_mean(((0, 7.0),)) is levels._orders[(0, 7.0),]
