@@ -20,10 +20,10 @@ def test_a_killed_child_is_replaced_and_its_fit_tried_again(crew: Plant) -> None
 
 
 def test_a_killed_worker_takes_its_child_along_and_another_has_its_fit(plant: Plant) -> None:
-    first = plant.start_worker()
+    workers = {worker.pid: worker for worker in (plant.start_worker(), plant.start_worker())}
     plant.submit("fit_a", seconds=4)
     child = plant.sampler("fit_a")
-    plant.start_worker()
+    first = workers[child.ppid()]
     first.kill()
     first.wait()
     eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 2.0)
