@@ -69,11 +69,12 @@ def learn(
     design = assemble(encoding, used, response=True)
     lost, alias_notices = aliased_columns(design.x, design.coefficients, design.intercept, aliased)
     means = zip(design.coefficients, design.x.mean(axis=0).tolist(), strict=True)
+    constants = tuple(tuple(_constants(encoding, used, factor)) for factor in design.factors)
     return replace(
         encoding,
         x_means=tuple(mean for name, mean in means if name not in lost),
         singletons=tuple(factor.name for factor in design.factors if _all_alone(factor)),
-        constants=tuple(tuple(_constants(encoding, used, factor)) for factor in design.factors),
+        constants=constants,
         aliased=lost,
         warnings=(
             *structure.notices,
@@ -81,6 +82,7 @@ def learn(
             *_unused_levels(encoding, used, levels),
             *alias_notices,
             *(notice for factor in design.factors for notice in constant_slopes(factor)),
+            *_repeated_factors(encoding, constants),
         ),
     )
 
@@ -193,6 +195,21 @@ def _constants(encoding: Encoding, table: Table, factor: FactorDesign) -> Iterat
         values = evaluate(node, table, variables.memory) if known is None else known.codes(table)
         if all(constant_within(column, factor) for column in values.reshape(len(values), -1).T):
             yield str(node)
+
+
+def _repeated_factors(encoding: Encoding, constants: Sequence[Sequence[str]]) -> Iterator[Notice]:
+    terms = encoding.structure.population.terms
+    population = {str(term.variables[0]) for term in terms if len(term.variables) == 1}
+    for factor, known in zip(encoding.factors, constants, strict=True):
+        for text, categorical in encoding.variables.categoricals.items():
+            same = text in known and len(categorical.levels) == len(factor.levels)
+            if same and text in population and "Intercept" in factor.coefficients:
+                message = (
+                    f"{text} tells the levels of {factor.name} apart, so that its coefficients and the deviations"
+                    " of the intercept explain the same."
+                )
+                parameter = f"sd[{factor.name}][Intercept]"
+                yield Notice("repeated_factor", message, "warning", (parameter,), "Leave one of them out.")
 
 
 def _dropped_rows(encoding: Encoding, rows: int) -> Iterator[Notice]:

@@ -57,4 +57,4 @@ def constant_slopes(factor: FactorDesign) -> Iterator[Notice]:
                 f"{name} never varies within a level of {factor.name}, so that its slope there is unknown."
             )
             advice = f"Leave {name} out of the bar on {factor.name}; it can stand among the other terms."
-            yield Notice("constant_slope", message, "warning", (f"sd_{factor.name}__{name}",), advice)
+            yield Notice("constant_slope", message, "warning", (f"sd[{factor.name}][{name}]",), advice)

@@ -295,8 +295,17 @@ def test_groups_need_levels_and_rows() -> None:
 def test_a_slope_that_never_varies_within_a_level_warns() -> None:
     encoding, _ = made("y ~ k + (k + x | g)", {"k": [1, 1, 2, 2, 3, 3, 4, 4]})
     (warning,) = encoding.warnings
-    assert (warning.code, warning.parameters) == ("constant_slope", ("sd_g__k",))
+    assert (warning.code, warning.parameters) == ("constant_slope", ("sd[g][k]",))
     assert not made("y ~ (x | g)")[0].warnings
+
+
+def test_a_grouping_factor_among_the_population_level_terms_warns() -> None:
+    alias = {"k": list("ssttuuvv"), "my k": list("ssttuuvv")}
+    for text in ("y ~ g + (1 | g)", "y ~ k + x + (1 + x | g)", "y ~ `my k` + (1 | g)"):
+        (warning,) = made(text, alias)[0].warnings
+        assert (warning.code, warning.parameters) == ("repeated_factor", ("sd[g][Intercept]",))
+    for text in ("y ~ h + (1 | h)", "y ~ f + (1 | g)", "y ~ x + k:x + (1 | g)", "y ~ k + (0 + x | g)"):
+        assert not made(text, alias)[0].warnings
 
 
 def test_what_says_something_of_a_level_as_a_whole_is_known() -> None:
