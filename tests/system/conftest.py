@@ -64,7 +64,7 @@ class Plant:
         with self.log.open("ab") as log:
             worker = subprocess.Popen([*command, *options], cwd=ROOT, env=environment, stdout=log, stderr=log)
         self.workers.append(worker)
-        eventually(lambda: {state.id for state in self.store.workers() if state.warm} - before)
+        eventually(lambda: {state.id for state in self.store.workers() if state.warm} - before, 60.0)
         return worker
 
     def submit(self, fit_id: str, queue: str = "interactive", **wish: Any) -> None:
