@@ -11,6 +11,7 @@ from service.answers.health import Alive, LimitList, ProblemPage, Ready
 from service.caching import fresh
 from service.deps import Here
 from service.documentation import answers
+from service.plots import limits as plots
 from service.problem_types import PROBLEM_TYPES
 from service.problems import Refusal
 
@@ -78,11 +79,24 @@ async def get_limits(here: Here) -> Response:
     budgets = {
         "active_fits": here.budgets.max_active,
         "tenant_active_fits": here.budgets.tenant_active,
+        "open_callbacks": here.budgets.open_callbacks,
         "tenant_bytes": here.budgets.tenant_bytes,
         "tenant_dataset_bytes": here.budgets.dataset_bytes,
         "tenant_batch_bytes": here.budgets.batch_bytes,
     }
-    return fresh({"limits": here.settings.limits.model_dump() | language | sampler | requests | budgets})
+    pictures = {
+        "plot_width": plots.WIDTH,
+        "plot_height": plots.HEIGHT,
+        "plot_scale": plots.SCALE,
+        "plot_dots": plots.DOTS,
+        "plot_intervals": plots.INTERVALS,
+        "plot_panels": plots.PANELS,
+        "plot_levels": plots.LEVELS,
+        "plot_lines": plots.LINES,
+        "plot_side_by_side": plots.SIDE_BY_SIDE,
+    }
+    every = here.settings.limits.model_dump() | language | sampler | requests | budgets | pictures
+    return fresh({"limits": every})
 
 
 @router.get(

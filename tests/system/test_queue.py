@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from store.records import FitStatus
-from tests.system.conftest import Plant, eventually
+from tests.system.conftest import QUICK, Plant, eventually
 
 
 def test_a_busy_worker_keeps_no_message_from_another(plant: Plant) -> None:
@@ -59,3 +59,18 @@ def test_a_worker_whose_connections_are_cut_takes_the_next_fit(plant: Plant) -> 
     for fit_id in ("fit_running", "fit_next"):
         plant.await_status(fit_id, FitStatus.SUCCEEDED)
     assert plant.attempts("fit_running") == 1
+
+
+def test_the_message_of_a_dead_worker_comes_back_though_nobody_reconciles(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(QUICK, "RANEF_RECONCILE_INTERVAL", "1000")
+    worker = plant.start_worker()
+    plant.submit("fit_a", seconds=2)
+    plant.sampler("fit_a")
+    worker.kill()
+    worker.wait()
+    plant.start_worker()
+    # By default abandoned messages are looked for each 100 s only.
+    eventually(lambda: plant.attempts("fit_a") == 2, 15.0)
+    plant.await_status("fit_a", FitStatus.SUCCEEDED)
