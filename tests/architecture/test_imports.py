@@ -19,6 +19,12 @@ def test_the_service_loads_no_jax() -> None:
     assert not loaded & {"jax", "jaxlib", "numpyro", "worker"}
 
 
+def test_the_main_process_of_a_worker_loads_no_jax() -> None:
+    loaded = loaded_by("worker.app")
+    assert "celery" in loaded
+    assert not loaded & {"jax", "jaxlib", "numpyro", "fastapi", "service"}
+
+
 def test_the_model_loads_no_transport() -> None:
     loaded = loaded_by("model.spec, model.predict, model.summary")
     assert "numpy" in loaded

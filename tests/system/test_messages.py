@@ -2,6 +2,7 @@
 
 import time
 
+import psutil
 import redis
 
 from store.records import FitStatus
@@ -44,6 +45,12 @@ def test_a_message_twice_runs_once(crew: Plant) -> None:
     crew.await_status("fit_twice", FitStatus.SUCCEEDED)
     eventually(lambda: not crew.jobs.waiting())
     assert crew.attempts("fit_twice") == 1
+
+
+def test_samplers_are_fresh_processes(crew: Plant) -> None:
+    """One forked from a process in which JAX has run hangs."""
+    for state in crew.store.workers():
+        assert "spawn_main" in " ".join(psutil.Process(int(state.id.rpartition(":")[2])).cmdline())
 
 
 def test_malformed_messages_stop_nobody(crew: Plant) -> None:
