@@ -19,6 +19,7 @@ from service.lookup import find_ended, posterior_of
 from service.media_types import JSON, PNG, SVG
 from service.negotiation import accepted_media_type
 from service.pictures import FrameOf, answer_picture
+from service.plots import limits
 from service.plots.catalog import KINDS, choices, kinds_of
 from service.problems import Refusal
 
@@ -32,7 +33,6 @@ _UNFINISHED = (
     "fit-cancelled",
     "store-unavailable",
 )
-_MOST_LEVELS = 200
 Route = TypeVar("Route", bound=Callable[..., Any])
 Parameters = Annotated[
     list[str],
@@ -47,7 +47,7 @@ FactorName = Annotated[
 Variable = Annotated[
     str | None, Query(max_length=4000, description="A predictor; the first number if left out.")
 ]
-Limit = Annotated[int, Query(ge=2, le=_MOST_LEVELS, description="How many levels at most.")]
+Limit = Annotated[int, Query(ge=2, le=limits.LEVELS, description="How many levels at most.")]
 
 
 def _plot(name: str, operation_id: str, summary: str, *problems: str) -> Callable[[Route], Route]:

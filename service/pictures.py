@@ -16,12 +16,11 @@ from service.deps import Here, Services, Tenant
 from service.lookup import find_ended, posterior_of
 from service.media_types import PNG, SVG
 from service.negotiation import accepted_media_type
+from service.plots import limits
 from service.plots.catalog import kinds_of
 from service.problems import Refusal
 
 USUAL_SCALE = 2
-MOST_DOTS = 16_000_000
-"""Of a PNG: while it is drawn each takes four bytes."""
 
 # An SVG is a document: opened by itself it loads nothing and runs nothing, whatever a name in it says.
 _INERT = {
@@ -45,8 +44,8 @@ class Frame:
 
     def check_dots(self, height: float) -> None:
         """Raise Refusal where a PNG so high would be too large."""
-        if self.media_type == PNG and self.width * height * self.scale**2 > MOST_DOTS:
-            raise _wrong("scale", f"a PNG has at most {MOST_DOTS:,} dots")
+        if self.media_type == PNG and self.width * height * self.scale**2 > limits.DOTS:
+            raise _wrong("scale", f"a PNG has at most {limits.DOTS:,} dots")
 
 
 def frame(
@@ -57,12 +56,14 @@ def frame(
     extension: Annotated[
         str, Path(description="The format.", json_schema_extra={"enum": ["svg", "png"]}, examples=["svg"])
     ],
-    width: Annotated[int, Query(ge=320, le=2000, description="Pixels of CSS.")] = 720,
+    width: Annotated[int, Query(ge=320, le=limits.WIDTH, description="Pixels of CSS.")] = 720,
     height: Annotated[
-        int | None, Query(ge=120, le=4000, description="Pixels of CSS; left out, what the plot needs.")
+        int | None,
+        Query(ge=120, le=limits.HEIGHT, description="Pixels of CSS; left out, what the plot needs."),
     ] = None,
     scale: Annotated[
-        int | None, Query(ge=1, le=4, description="Dots of a PNG for each pixel of CSS; 2 if left out.")
+        int | None,
+        Query(ge=1, le=limits.SCALE, description="Dots of a PNG for each pixel of CSS; 2 if left out."),
     ] = None,
 ) -> Frame:
     """Read what can be asked of every picture; raises Refusal for a format that there is not."""

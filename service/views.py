@@ -25,7 +25,11 @@ def fit_view(record: FitRecord, problem_base: str) -> dict[str, Any]:
     if not record.status.terminal:
         links["cancel"] = f"{address}/cancel"
     elif record.failure is None:
-        links |= {"summary": f"{address}/summary", "predictions": f"{address}/predictions"}
+        links |= {
+            "summary": f"{address}/summary",
+            "predictions": f"{address}/predictions",
+            "plots": f"{address}/plots",
+        }
     return {
         "id": record.id,
         "status": record.status,

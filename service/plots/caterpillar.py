@@ -14,8 +14,6 @@ from service.plots.subject import Subject, no_such
 from service.plots.text import fitted, fitted_all, legible, width
 from service.plots.ticks import number_ticks
 
-USUAL_LEVELS = 60
-MOST_LEVELS = 200
 _ROW = 16.0
 _LEAST_ROW = 11.0
 _NARROWEST = 110.0

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from model.conditional import conditional_effects
 from model.grid import predictors
 from service.grids import read_grid
-from service.plots import style
+from service.plots import limits, style
 from service.plots.catalog import predictor_names
 from service.plots.intervals import percent
 from service.plots.response import Across, at_reference, refuse_crowded, shown
@@ -19,7 +19,6 @@ from service.plots.text import fitted, legible
 from service.plots.ticks import number_ticks
 from service.problems import Refusal
 
-MOST_SERIES = 12
 _SPREAD = 0.36
 """How far the marks of one level of a factor lie apart, of the distance to the next."""
 
@@ -45,8 +44,8 @@ def picture(
     usual = variable or predictor_names(encoding)[0]
     grid = read_grid(encoding, usual, by=by, at=at, level=level)
     refuse_crowded(usual, predictors(encoding)[usual])
-    if by is not None and (count := len(set(grid.columns[by]))) > MOST_SERIES:
-        message = f"{legible(by)} has {count} levels; a picture shows at most {MOST_SERIES} lines."
+    if by is not None and (count := len(set(grid.columns[by]))) > limits.LINES:
+        message = f"{legible(by)} has {count} levels; a picture shows at most {limits.LINES} lines."
         raise Refusal("limit-exceeded", message)
     return draw(conditional_effects(subject.posterior, grid, prob=prob), subject, size)
 

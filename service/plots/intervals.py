@@ -9,13 +9,12 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from service.plots import style
+from service.plots import limits, style
 from service.plots.sheet import Grid, Mark, Sheet, Size
 from service.plots.subject import Subject
 from service.plots.text import fitted, fitted_all, legible, width
 from service.plots.ticks import number_ticks
 
-MOST_ROWS = 100
 _ROW = 24.0
 _LEAST_ROW = 14.0
 
@@ -65,7 +64,7 @@ def picture(subject: Subject, size: Size, *, parameters: Sequence[str], prob: fl
     narrow = 0.5 if prob > 0.5 else prob / 2
     panels = rows_by_panel(subject.summary(prob), subject.summary(narrow))
     names = (row.name for rows in panels.values() for row in rows)
-    chosen, note = subject.choose(names, parameters, MOST_ROWS)
+    chosen, note = subject.choose(names, parameters, limits.INTERVALS)
     kept = {title: [row for row in rows if row.name in chosen] for title, rows in panels.items()}
     return draw({title: rows for title, rows in kept.items() if rows}, subject, size, narrow, prob, note)
 

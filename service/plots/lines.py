@@ -10,9 +10,6 @@ from service.plots.subject import Subject
 from service.plots.text import fitted, legible
 from service.plots.ticks import number_ticks
 
-USUAL_LEVELS = 60
-MOST_LEVELS = 200
-
 
 def picture(
     subject: Subject, size: Size, *, variable: str | None, factor: str | None, prob: float, limit: int

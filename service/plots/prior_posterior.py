@@ -9,13 +9,12 @@ from matplotlib.axes import Axes
 from model.density import kernel_density
 from model.distributions import Kind
 from model.marginals import Marginal, marginals
-from service.plots import style
+from service.plots import limits, style
 from service.plots.sheet import Grid, Mark, Sheet, Size
 from service.plots.subject import Subject
 from service.plots.text import fitted, fitted_all
 from service.plots.ticks import number_ticks
 
-MOST_PANELS = 24
 _BEYOND = 0.35
 """How much of the prior is shown on either side of the posterior, as a share of its width."""
 
@@ -27,7 +26,7 @@ def picture(subject: Subject, size: Size, *, parameters: Sequence[str]) -> Sheet
     """
     plan = subject.plan
     found = {one.name: one for one in marginals(subject.posterior, plan.priors, center=plan.center)}
-    names, note = subject.choose(found, parameters, MOST_PANELS)
+    names, note = subject.choose(found, parameters, limits.PANELS)
     return draw([found[name] for name in names], subject, size, note)
 
 

@@ -7,12 +7,11 @@ from matplotlib.axes import Axes
 
 from model.levels import Value, level_label
 from model.spread import Spread
-from service.plots import style
+from service.plots import limits, style
 from service.plots.text import fitted, fitted_all, legible, legible_all
 from service.plots.ticks import number_ticks
 from service.problems import Refusal
 
-MOST_LEVELS = 60
 _MOST_NAMED = 8
 
 
@@ -37,10 +36,9 @@ def shown(value: Value) -> str:
 
 def refuse_crowded(name: str, place: Spread | Sequence[Value]) -> None:
     """Raise Refusal for a predictor with more levels than can stand side by side."""
-    if not isinstance(place, Spread) and len(place) > MOST_LEVELS:
-        message = (
-            f"{legible(name)} has {len(place):,} levels; a picture shows at most {MOST_LEVELS} side by side."
-        )
+    if not isinstance(place, Spread) and len(place) > limits.SIDE_BY_SIDE:
+        most = limits.SIDE_BY_SIDE
+        message = f"{legible(name)} has {len(place):,} levels; a picture shows at most {most} side by side."
         raise Refusal("limit-exceeded", message)
 
 

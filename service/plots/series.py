@@ -8,12 +8,12 @@ import numpy as np
 from model.design import Float
 from model.estimate import Estimate, estimates
 from model.summary import scalars
+from service.plots import limits
 from service.plots.subject import Subject, first_of, too_many
 from service.plots.text import legible
 from service.problems import Refusal
 from service.selection import select
 
-MOST_QUANTITIES = 24
 USUAL_QUANTITIES = 12
 
 
@@ -63,10 +63,10 @@ def _selected(subject: Subject, parameters: Sequence[str]) -> dict[str, Float]:
     posterior = subject.posterior
     each = posterior.chains * posterior.draws
     try:
-        found = select(posterior, parameters, chains=[], thin=1, most_values=MOST_QUANTITIES * each)
+        found = select(posterior, parameters, chains=[], thin=1, most_values=limits.PANELS * each)
     except Refusal as refusal:
         if refusal.code == "limit-exceeded":
-            raise too_many(MOST_QUANTITIES) from None
+            raise too_many(limits.PANELS) from None
         raise
     return {
         name: np.ascontiguousarray(

@@ -23,6 +23,7 @@ from service.plots import (
     caterpillar,
     effect,
     intervals,
+    limits,
     lines,
     predictive,
     prior_posterior,
@@ -94,8 +95,9 @@ def drawn(sheet: Sheet, gid: str) -> list[Any]:
     ]
 
 
-def test_a_fit_lists_its_plots(client: TestClient, finished: str) -> None:
-    listed = Plots.model_validate(client.get(f"/v1/fits/{finished}/plots").json())
+def test_a_fit_leads_to_its_plots(client: TestClient, finished: str) -> None:
+    address = client.get(f"/v1/fits/{finished}").json()["links"]["plots"]
+    listed = Plots.model_validate(client.get(address).json())
     assert [item.name for item in listed.items] == ALL
     assert listed.items[2].choices == {"factor": ["g"], "variable": ["x"]}
     assert listed.items[0].links["png"] == f"/v1/fits/{finished}/plots/intervals.png"
@@ -181,6 +183,12 @@ def test_a_png_has_the_dots_that_were_asked_for(
     content = client.get(f"/v1/fits/{finished}/plots/trace.png{query}").content
     width, height = struct.unpack(">II", content[16:24])
     assert (width, height if dots[1] else None) == dots
+
+
+def test_every_cap_on_a_plot_is_stated(client: TestClient) -> None:
+    stated = client.get("/v1/limits").json()["limits"]
+    caps = {name: value for name, value in vars(limits).items() if name.isupper()}
+    assert {f"plot_{name.lower()}": value for name, value in caps.items()}.items() <= stated.items()
 
 
 @pytest.mark.parametrize(
