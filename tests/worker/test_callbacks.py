@@ -247,7 +247,7 @@ def test_an_answer_is_bounded_in_time_and_size(
     receiver.respond = respond
     began = time.monotonic()
     assert here.send()
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 5.0
     assert (here.told().status, here.told().error) == (status, said)
 
 
@@ -382,16 +382,16 @@ def test_tls_is_judged_by_the_name_that_was_asked_for(
 
 
 def test_a_slow_receiver_holds_up_no_other(receiver: Receiver) -> None:
-    here = office(callback_timeout=2.0)
+    here = office(callback_timeout=10.0)
     with receiving() as slow:
         release = threading.Event()
-        slow.respond = lambda handler: (release.wait(5.0), None)[1]
+        slow.respond = lambda handler: (release.wait(20.0), None)[1]
         here.due(slow.url, "fit_slow")
         for i in range(5):
             here.due(receiver.url, f"fit_{i}")
         courier = Courier(here.callbacks, Secrets.of(here.settings), here.settings)
         courier.start()
-        give_up = time.monotonic() + 1.5
+        give_up = time.monotonic() + 8.0
         while len(receiver.messages) < 5 and time.monotonic() < give_up:
             time.sleep(0.01)
         courier.stop()
