@@ -18,7 +18,11 @@ By = Annotated[
 At = Annotated[list[str], Query(max_length=100, description=f"Where another predictor stays: {_SAID}.")]
 Level = Annotated[
     list[str],
-    Query(max_length=100, description=f"The level of a grouping column, whose effects are added: {_SAID}."),
+    Query(
+        max_length=100,
+        description=f"The level of a grouping column, whose effects are added: {_SAID}; "
+        "where there is one such column the level alone will do.",
+    ),
 ]
 
 
@@ -45,15 +49,18 @@ def read_grid(
 
 
 def _pairs(parameter: str, given: Sequence[str], names: frozenset[str]) -> dict[str, str]:
-    """Read `name=value`; a name may have an equals sign itself."""
+    """Read `name=value`; a name may have an equals sign itself, and may be left out if it is the only grouping column."""
     pairs: dict[str, str] = {}
     for text in given:
         places = [place for place, character in enumerate(text) if character == "="]
-        if not places:
+        if not places and parameter == "level" and len(names) == 1:
+            (name,), value = names, text
+        elif not places:
             raise Refusal("invalid-parameter", f"{parameter} is name=value, and one has no equals sign.")
-        split = next((place for place in places if text[:place] in names), places[0])
-        name = text[:split]
+        else:
+            split = next((place for place in places if text[:place] in names), places[0])
+            name, value = text[:split], text[split + 1 :]
         if name in pairs:
             raise Refusal("invalid-parameter", f"{parameter} says {name[:200]} more than once.")
-        pairs[name] = text[split + 1 :]
+        pairs[name] = value
     return pairs

@@ -34,6 +34,10 @@ def test_effects_are_predictions_of_their_grid(client: TestClient, finished: str
         assert getattr(found, figure) == pytest.approx(predicted[figure], rel=1e-12)
 
 
+def test_the_only_grouping_column_needs_no_name(client: TestClient, finished: str) -> None:
+    assert effects(client, finished, level="g3") == effects(client, finished, level="g=g3")
+
+
 def test_effects_can_be_kept(client: TestClient, finished: str) -> None:
     path = f"/v1/fits/{finished}/effects?variable=x"
     first = client.get(path)
@@ -63,7 +67,9 @@ def test_effects_come_as_csv_and_arrow(client: TestClient, finished: str) -> Non
         ("variable=x&at=z%3D1", "unknown-column", "it has: x"),
         ("variable=x&level=g%3Dnobody", "unknown-level", "no level 'nobody'"),
         ("variable=x&level=h%3Dg1", "unknown-column", "it has: g"),
-        ("variable=x&level=g1", "invalid-parameter", "no equals sign"),
+        ("variable=x&at=g1", "invalid-parameter", "no equals sign"),
+        ("variable=x&level=g9", "unknown-level", "no level 'g9'"),
+        ("variable=x&level=g1&level=g%3Dg2", "invalid-parameter", "more than once"),
         ("variable=x&level=g%3Dg1&level=g%3Dg2", "invalid-parameter", "more than once"),
         ("variable=x&points=1", "invalid-parameter", "points"),
         ("variable=x&kind=guess", "invalid-parameter", "kind"),
