@@ -1,6 +1,7 @@
 """A posterior predictive check: the responses beside data sets that the fitted model makes up for the same rows."""
 
-from model.predictive import Bars, Density, PredictiveCheck, predictive_check
+from model.curves import Bars, Density
+from model.predictive import PredictiveCheck, predictive_check
 from service.checks import usual_replications
 from service.plots import style
 from service.plots.intervals import percent
