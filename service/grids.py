@@ -49,7 +49,7 @@ def read_grid(
 
 
 def _pairs(parameter: str, given: Sequence[str], names: frozenset[str]) -> dict[str, str]:
-    """Read `name=value`; a name may have an equals sign itself, and may be left out if it is the only grouping column."""
+    """Read `name=value`; a name may have an equals sign itself, and that of the only grouping column may be missing."""
     pairs: dict[str, str] = {}
     for text in given:
         places = [place for place, character in enumerate(text) if character == "="]
