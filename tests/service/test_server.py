@@ -78,7 +78,7 @@ def submit(site: Site, **headers: str) -> str:
 
 
 def await_ready(http: httpx.Client) -> None:
-    give_up = time.monotonic() + 30
+    give_up = time.monotonic() + 90
     while time.monotonic() < give_up:
         with contextlib.suppress(httpx.TransportError):
             if http.get("/readyz").status_code == 200:
