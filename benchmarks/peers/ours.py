@@ -9,6 +9,7 @@ from model.spec import FitSpec, SamplerSettings, prepare
 from model.table import Table
 from worker.fitting import FitResult, fit
 from worker.memory import keep_freed_memory
+from worker.monitor import Saved
 
 
 @dataclass(slots=True)
@@ -56,3 +57,10 @@ class Unheard:
     def cancelled(self) -> bool:
         """Nobody stops it."""
         return False
+
+    def save(self, progress: Saved) -> None:
+        """Nothing is kept."""
+
+    def saved(self) -> Saved | None:
+        """Nothing was."""
+        return None
