@@ -101,7 +101,8 @@ def _smooth(values: Float, edges: Float) -> Float:
     share = np.histogram(values, edges)[0] / (len(values) * width)
     if not bandwidth:
         return np.asarray(share)
-    return np.asarray(gaussian_filter1d(share, bandwidth / width, mode="constant"))
+    # Of data that are much wider than the grid nothing is seen of the kernel but that it is flat.
+    return np.asarray(gaussian_filter1d(share, min(bandwidth / width, POINTS), mode="constant"))
 
 
 def _interval(values: Float, prob: float) -> tuple[Float, Float, Float]:

@@ -1,5 +1,7 @@
 """A posterior predictive check: the responses beside data sets that the fitted model makes up for the same rows."""
 
+import numpy as np
+
 from model.curves import Bars, Density
 from model.predictive import PredictiveCheck, predictive_check
 from service.checks import usual_replications
@@ -27,7 +29,10 @@ def draw(check: PredictiveCheck, subject: Subject, size: Size) -> Sheet:
 
 
 def _words(check: PredictiveCheck) -> str:
-    return f"{check.rows:,} rows, {check.replications:,} replicated data sets, seed {check.seed}."
+    words = f"{check.rows:,} rows, {check.replications:,} replicated data sets, seed {check.seed}."
+    if check.bars is not None and np.isinf(check.bars.last[-1]):
+        words += f" The last bar holds all from {check.bars.first[-1]:,.0f} on."
+    return words
 
 
 _TITLE = "Posterior predictive check"
