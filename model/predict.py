@@ -82,13 +82,18 @@ class Prediction:
         population = posterior.population.reshape(draws, -1).T
         step = max(1, _CELLS // draws)
         for start in range(0, self.design.rows, step):
-            design = self.design.take(np.arange(start, min(start + step, self.design.rows)))
-            eta = design.x @ population
-            eta += design.offset[:, None]
-            for factor in design.factors:
-                if factor.name in self.kept:
-                    self._add_group_effects(eta, factor, start)
-            yield start, self._of_kind(eta, design, start)
+            yield start, self._block(start, min(start + step, self.design.rows), population)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _block(self, start: int, stop: int, population: Float) -> Float:
+        """Draws (row, draw) of some rows; those beyond what a double holds are infinite."""
+        design = self.design.take(np.arange(start, stop))
+        eta = design.x @ population
+        eta += design.offset[:, None]
+        for factor in design.factors:
+            if factor.name in self.kept:
+                self._add_group_effects(eta, factor, start)
+        return self._of_kind(eta, design, start)
 
     def _add_group_effects(self, eta: Float, factor: FactorDesign, start: int) -> None:
         """Add z'u of one factor to the linear predictor (row, draw), in place."""
@@ -190,6 +195,7 @@ def predicted_draws(
     return made.draws()
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def figures(draws: Float, prob: float) -> dict[str, Float]:
     """Mean, sd, median and central interval of each row of draws (row, draw), as arrays (row,)."""
     in_order = np.sort(draws, axis=1)

@@ -27,6 +27,7 @@ class ContrastDraws:
         self.contrasts = contrasts
         self.draws = np.zeros((len(contrasts), draws))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def add(self, start: int, block: Float) -> None:
         """Add the rows from `start` on, draws (row, draw)."""
         for number, contrast in enumerate(self.contrasts):

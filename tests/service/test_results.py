@@ -257,3 +257,13 @@ def test_levels_are_sorted(client: TestClient, finished: str) -> None:
         ]
     assert [item["level"] for item in shown("-label")] == [f"g{i}" for i in reversed(range(6))]
     assert client.get(f"/v1/fits/{finished}/groups/g?sort=mean").status_code == 422
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_prediction_beyond_what_a_double_holds_is_null(client: TestClient, finished: str) -> None:
+    body = {"data": {"columns": {"x": [1e308, 0.0], "g": ["g0", "g0"]}}, "group_effects": "none"}
+    answer = client.post(f"/v1/fits/{finished}/predictions", json=body)
+    predicted = Predictions.model_validate(answer.json())
+    assert predicted.sd is not None
+    assert predicted.sd[0] is None
+    assert predicted.sd[1] is not None
