@@ -8,6 +8,7 @@ import pytest
 
 from model.errors import InvalidModel
 from model.priors import PriorStatement
+from tests.worker import glmms
 from tests.worker.models import plan
 from tests.worker.silent import Silent
 from worker.fitting import FitResult, fit
@@ -89,3 +90,41 @@ def test_everything_known_but_the_intercept() -> None:
     assert result.summary["population"][1]["mean"] == 1.0
     assert result.summary["population"][1]["r_hat"] is None
     assert result.summary["family_parameters"][0]["sd"] == 0.0
+
+
+def by_nuts(family: str, link: str, **data: Any) -> FitResult:
+    made = glmms.plan(family, link, data={"x": X, "g": G, **data}, priors=(), draws=200)
+    result = fit(made, Silent())
+    assert result.method == "nuts"
+    assert result.summary["diagnostics"]["divergences"] < 40
+    json.dumps(result.summary, allow_nan=False)
+    return result
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_nuts_and_the_scale_of_a_predictor(scale: float) -> None:
+    counts = np.random.default_rng(1).poisson(np.exp(X)).astype(float)
+    slope = by_nuts("poisson", "log", x=scale * X, y=counts).summary["population"][1]
+    assert slope["mean"] * scale == pytest.approx(1.0, abs=0.3)
+    assert slope["sd"] * scale == pytest.approx(0.1, abs=0.05)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_nuts_and_the_scale_of_a_response(scale: float) -> None:
+    slope = by_nuts("student", "identity", y=scale * (X + NOISE)).summary["population"][1]
+    assert slope["mean"] / scale == pytest.approx(1.0, abs=0.5)
+    assert slope["sd"] / scale == pytest.approx(0.13, abs=0.06)
+
+
+def test_nuts_with_one_row_in_every_group() -> None:
+    binary = (X + NOISE > 0).astype(float)
+    result = by_nuts("bernoulli", "logit", g=np.arange(N), y=binary)
+    # A row of its own says nothing of how far the groups lie apart: warned of, not hidden.
+    assert codes(result) & {"separation", "high_r_hat", "low_ess"}
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "poisson", "negbinomial", "student"])
+def test_a_constant_response_of_any_family(family: str) -> None:
+    with pytest.raises(InvalidModel) as error:
+        by_nuts(family, glmms.EACH[[name for name, _ in glmms.EACH].index(family)][1], y=np.zeros(N))
+    assert [issue.code for issue in error.value.issues] == ["constant-response"]

@@ -145,6 +145,9 @@ def constrain(t: Array, scalars: dict[str, Array]) -> tuple[Array, Array]:
     parameters."""
     transform, offset, unit = scalars["transform"], scalars["offset"], scalars["unit"]
     chosen = [transform == code for code in Transform]
+    # A parameter that is not transformed may be of any size, at which the other transforms overflow: select evaluates
+    # every case, and what overflows there is no number in the gradient.
+    real, t = t, jnp.where(transform == Transform.REAL, 0.0, t)
     zero, size = jnp.zeros_like(t), jnp.abs(t)
     # Mirrored at its walls (the upper may be at infinity), so that it is smooth enough to search a mode beside them.
     ended = jnp.isfinite(scalars["end"])
@@ -152,7 +155,7 @@ def constrain(t: Array, scalars: dict[str, Array]) -> tuple[Array, Array]:
     folded = jnp.where(ended, end - jnp.abs(end - jnp.mod(size, 2.0 * end)), size)
     half = jnp.where(transform == Transform.HALF, folded, 0.0)
     value = offset + unit * jnp.select(
-        chosen, [t, jnp.exp(t), 1.0 / (1.0 + jnp.exp(-t)), size**3, jnp.sinh(half), zero]
+        chosen, [real, jnp.exp(t), 1.0 / (1.0 + jnp.exp(-t)), size**3, jnp.sinh(half), zero]
     )
     # log|d value / d t|, written so that it stays finite where the value meets a bound.
     logistic_slope = -size - 2.0 * jnp.log1p(jnp.exp(-size))
