@@ -71,7 +71,9 @@ def _panel(axes: Axes, marginal: Marginal) -> None:
     try:
         points, posterior = kernel_density(marginal.draws, marginal.bounds)
     except ValueError:
-        axes.axvline(float(marginal.draws.flat[0]), color=style.BLUE, linewidth=2.0)
+        value = float(marginal.draws.flat[0])
+        axes.axvline(value, color=style.BLUE, linewidth=2.0)
+        axes.set_xlim(value - (abs(value) or 1.0), value + (abs(value) or 1.0))
         return
     axes.fill_between(points, posterior, color=style.BLUE, alpha=0.25, linewidth=0)
     axes.plot(points, posterior, color=style.BLUE, linewidth=1.4)
