@@ -6,8 +6,8 @@ import pytest
 
 from model.spec import FitPlan
 from tests.calibration.campaigns import CAMPAIGNS
-from tests.calibration.models import COLLAPSED
-from tests.calibration.sbc import calibrate
+from tests.calibration.models import COLLAPSED, NUTS
+from tests.calibration.sbc import Model, calibrate
 from worker.fitting import FitResult, fit
 from worker.monitor import Monitor
 
@@ -32,13 +32,18 @@ def test_a_share_of_the_ranks_is_uniform(name: str) -> None:
     assert {quantity: p for quantity, p in p_values.items() if p < LUCK} == {}
 
 
-def test_another_prior_than_the_one_simulated_from_is_found() -> None:
-    model = COLLAPSED["slopes, lkj(2)"]
-
-    other = replace(model, priors={**model.priors, "sd": "exponential(5)"}).plan("collapsed", seed=1).priors
+@pytest.mark.parametrize(
+    ("method", "model", "quantity"),
+    [
+        ("collapsed", COLLAPSED["slopes, lkj(2)"], "sd[g][x]"),
+        ("nuts", NUTS["bernoulli"], "sd[g][Intercept]"),
+    ],
+)
+def test_another_prior_than_the_one_simulated_from_is_found(method: str, model: Model, quantity: str) -> None:
+    other = replace(model, priors={**model.priors, "sd": "exponential(10)"}).plan(method, seed=1).priors
 
     def with_another_prior(plan: FitPlan, monitor: Monitor) -> FitResult:
         return fit(replace(plan, priors=other), monitor)
 
-    p_values = calibrate(model, "collapsed", simulations=50, seed=1, fit=with_another_prior).p_values(bins=5)
-    assert p_values["sd[g][x]"] < LUCK
+    p_values = calibrate(model, method, simulations=50, seed=1, fit=with_another_prior).p_values(bins=5)
+    assert p_values[quantity] < LUCK
