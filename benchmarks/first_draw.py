@@ -13,7 +13,7 @@ import time
 from benchmarks.nuts import TASKS, plan_of
 from tests.worker.silent import Silent
 
-PROCESSES = 4
+PROCESSES = 3
 
 
 class Begun(Exception):
