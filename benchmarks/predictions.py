@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -79,9 +81,6 @@ def under_load(port: int, path: str, bodies: list[Any], seconds: float = SECONDS
 
 def feed(port: int, path: str, bodies: list[Any], seconds: float, out: Any) -> None:
     """The process that makes the load, one thread to a connection."""
-    from queue import SimpleQueue
-    from threading import Thread
-
     found: SimpleQueue[list[float]] = SimpleQueue()
     threads = [
         Thread(target=load, args=(port, path, bodies, seconds, turn, found)) for turn in range(CONNECTIONS)
