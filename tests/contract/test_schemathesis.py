@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,9 +17,16 @@ import orjson
 import pytest
 
 from service.openapi import OPENAPI_JSON, ROOT
-from tests.contract.conftest import Deployment
+from tests.contract.conftest import Deployment, deployed
 
 HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment of its own: what other tests leave behind would make one run unlike another."""
+    with deployed(tmp_path_factory.mktemp("schemathesis")) as deployment:
+        yield deployment
 
 
 def ids_of_fits(client: httpx.Client) -> list[str]:
