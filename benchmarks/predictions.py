@@ -120,7 +120,11 @@ def main(seconds: float = SECONDS) -> None:
                 under_load(port, path, asked, 2.0)
                 bare = under_load(port, "/livez", [], seconds)
                 rest = float(np.median(bare))
-                print(f"{ROWS} rows, 4 x 1000 draws, {LEVELS} levels, {RATE} requests a second")
+                print(
+                    f"{ROWS} rows, 4 x 1000 draws, {LEVELS} levels, {RATE} requests a second; milliseconds\n"
+                )
+                print("| what | n | p50 | p90 | p99 | p50, times /livez | p99, times /livez |")
+                print("|---|---|---|---|---|---|---|")
                 report("first touch of a posterior, fresh process", np.array(first), rest)
                 report("/livez", bare, rest)
                 for kind in ("epred", "predict"):
