@@ -1,4 +1,4 @@
-"""`python -m stack.again -- command …`: run a command, and once more whenever it ends with a wish to be (status 75).
+"""`python -m stack.again -- command …`: run a command, and once more whenever it wishes so (status 75) or is cut down.
 
 A signal is for the command: it is in our process group, gets it as we do, and we end when it has.
 """
@@ -6,13 +6,17 @@ A signal is for the command: it is in our process group, gets it as we do, and w
 import signal
 import subprocess
 import sys
+import time
 
 AGAIN = 75
 """EX_TEMPFAIL of sysexits.h, with which a worker that has gone deaf ends."""
+SETTLED = 10.0
+"""Seconds. What fails sooner would fail again, for want of a setting for instance; what fails later met with something:
+it was killed for its memory, or took a message that ends whoever reads it."""
 
 
-def run(command: list[str]) -> int:
-    """Run a command until it ends with another status than AGAIN, or a signal says to stop; gives its status."""
+def run(command: list[str], settled: float = SETTLED) -> int:
+    """Run a command until it ends well, fails within `settled` seconds, or a signal says to stop; gives its status."""
     told_to_stop = False
 
     def stop(*_: object) -> None:
@@ -22,8 +26,10 @@ def run(command: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     while True:
+        started = time.monotonic()
         status = subprocess.Popen([sys.executable, "-m", "stack.child", "--", *command]).wait()
-        if status != AGAIN or told_to_stop:
+        failed_at_once = status != AGAIN and time.monotonic() - started < settled
+        if status == 0 or failed_at_once or told_to_stop:
             return status
 
 

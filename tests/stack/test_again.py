@@ -1,4 +1,4 @@
-"""A command that wishes to be started anew is, any other end is the end, and a signal ends both."""
+"""A command that wishes to be started anew is, as is one that is cut down; a good end and a signal are the end."""
 
 import os
 import signal
@@ -27,7 +27,15 @@ def test_it_runs_until_it_ends_otherwise(tmp_path: Path, status: int) -> None:
     assert file.read_text() == "xxx"
 
 
-def test_one_that_was_killed_is_not_started_anew(tmp_path: Path) -> None:
+def test_one_that_ran_well_and_is_cut_down_is_started_anew(tmp_path: Path) -> None:
+    file = tmp_path / "count"
+    code = COUNT + "import os; n == 2 or os.kill(os.getpid(), 9)"
+    run = f"from stack.again import run; import sys; sys.exit(run({[sys.executable, '-c', code, str(file)]}, 0.0))"
+    assert subprocess.run([sys.executable, "-c", run], cwd=ROOT, timeout=20.0, check=False).returncode == 0
+    assert file.read_text() == "xxx"
+
+
+def test_one_that_is_killed_at_once_is_not_started_anew(tmp_path: Path) -> None:
     file = tmp_path / "count"
     again = start(COUNT + "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", str(file))
     assert again.wait(20.0) == 128 + signal.SIGKILL
