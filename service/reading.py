@@ -28,9 +28,9 @@ Request = TypeVar("Request", bound=BaseModel)
 Value = TypeVar("Value")
 OpenDataset = Callable[[str], Table]
 """Give a data set by its id; raises InvalidModel if there is none."""
-
 CheckCallback = Callable[[str], list[Issue]]
 """Say what is wrong with the address of a callback, as the field `callback` of a request."""
+
 _CODES = {"missing": "missing-field", "extra_forbidden": "unknown-field"}
 _SHAPES_THE_MODEL = frozenset(
     {"formula", "family", "link", "data", "dataset", "missing", "aliased", "levels", "center"}
