@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,12 +98,12 @@ def _with_a_worker(client: httpx.Client, store: redis.Redis, members: int) -> No
     with counted("submitted beside a worker", store, members):
         batch = _submit(client, body)
     delays, order = [], []
-    with counted("followed to its end", store, members):
-        with client.stream("GET", f"{batch}/results?follow=1") as answer:
-            for text in answer.iter_lines():
-                line = orjson.loads(text)
-                assert line["status"] == "succeeded", line
-                order.append((line["fit_id"], time.time()))
+    followed = f"{batch}/results?follow=1"
+    with counted("followed to its end", store, members), client.stream("GET", followed) as answer:
+        for text in answer.iter_lines():
+            line = orjson.loads(text)
+            assert line["status"] == "succeeded", line
+            order.append((line["fit_id"], time.time()))
     with counted("read again, NDJSON", store, members):
         lines = client.get(f"{batch}/results").raise_for_status().content
     with counted("read again, CSV", store, members):
@@ -113,7 +114,7 @@ def _with_a_worker(client: httpx.Client, store: redis.Redis, members: int) -> No
         finished = np.datetime64(fit["finished_at"].removesuffix("Z")).astype("datetime64[ms]").astype(int)
         ended.append(finished)
         delays.append(seen - finished / 1000)
-    inversions = sum(a > b for a, b in zip(ended, ended[1:], strict=False))
+    inversions = sum(a > b for a, b in pairwise(ended))
     print(f"NDJSON has {len(lines):,} bytes; lines out of the order of completion: {inversions}")
     print(
         f"a line comes {statistics.median(delays):.3f} s after its fit has ended (median), "

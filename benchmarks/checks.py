@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from model.design import Design
-from model.loo import loo
-from model.posterior import Posterior
-from model.predictive import predictive_check
+from model.criticism.loo import loo
+from model.criticism.predictive import predictive_check
+from model.frame.design import Design
+from model.frame.table import Table
+from model.results.posterior import Posterior
 from model.spec import FitSpec, prepare
-from model.table import Table
 from service.settings import Limits
 from tests.worker.silent import Silent
 from worker.fitting import fit

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from model.encoding import Encoding, encode, learn
-from model.formula import parse
-from model.table import Table
+from model.frame.encoding import Encoding, encode, learn
+from model.frame.table import Table
+from model.language.formula import parse
 
 ROWS, LEVELS = 1_000_000, 20_000
 FORMULA = "y ~ f * x + (1 + x | g)"

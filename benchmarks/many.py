@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from benchmarks.peers.ours import Unheard
 from benchmarks.peers.turns import conditions, report, take_turns
 from benchmarks.sleepstudy_like import FORMULA, simulated
-from model.design import Float
+from model.frame.design import Float
+from model.frame.table import Table
 from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
-from model.table import Table
 from worker import collapsed
 from worker.fitting import fit
 from worker.padding import CollapsedProblem, collapsed_problem

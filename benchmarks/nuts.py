@@ -20,11 +20,11 @@ import numpyro
 import numpyro.distributions as dist
 from numpyro.infer import MCMC, NUTS
 
-from model.estimate import estimate
+from model.frame.table import Table
 from model.priors import PriorStatement
+from model.results.estimate import estimate
+from model.results.summary import scalars
 from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
-from model.summary import scalars
-from model.table import Table
 from tests.worker.silent import Silent
 from worker.fitting import fit
 

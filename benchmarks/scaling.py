@@ -14,8 +14,8 @@ import numpy as np
 from benchmarks.peers.ours import Ours
 from benchmarks.peers.process import Columns
 from benchmarks.peers.turns import conditions
+from model.frame.table import Table
 from model.spec import FitSpec, SamplerSettings, prepare
-from model.table import Table
 from worker import collapsed
 from worker.padding import collapsed_problem
 from worker.programs.collapsed import BATCH

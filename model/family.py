@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.design import Design, Float
 from model.errors import InvalidModel, Issue
+from model.frame.design import Design, Float
 from model.links import LINKS
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from model.design import Float
+from model.frame.design import Float
 
 _LARGEST_EXPONENT = 700.0
 """The exponential of a larger number has no double."""

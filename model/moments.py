@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from model.design import Design, FactorDesign, Float
+from model.frame.design import Design, FactorDesign, Float
 
 
 @dataclass(frozen=True, slots=True)

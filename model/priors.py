@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from model.design import Design
 from model.distributions import FLAT, INFINITY, Distribution, Kind, parse_distribution
 from model.errors import InvalidModel, Issue
 from model.family import Family
+from model.frame.design import Design
 
 DEFAULT_CORRELATION = Distribution(Kind.LKJ, (1.0,))
 _DEFAULT_SHAPE = Distribution(Kind.INV_GAMMA, (0.4, 0.3))

@@ -12,17 +12,17 @@ from typing import Any, Literal
 
 import rfc8785
 
-from model.design import Design
 from model.distributions import parse_distribution
-from model.encoding import Encoding, encode, learn
 from model.errors import InvalidModel, Issue, Notice
 from model.family import Family, check_response, find_family
-from model.formula import parse
+from model.frame.design import Design
+from model.frame.encoding import Encoding, encode, learn
+from model.frame.table import Table
+from model.language.formula import parse
 from model.moments import dense_width
 from model.priors import PriorStatement, ResolvedPrior, resolve
-from model.table import Table
 
-ENGINE = "1"
+ENGINE = "2"
 """Version of the statistics: a change that alters results makes it another, so no old result answers a new request."""
 
 MAX_DENSE_WIDTH = 1500

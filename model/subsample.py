@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.design import Float
+from model.frame.design import Float
 from model.streams import stream
 
 

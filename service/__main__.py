@@ -2,12 +2,12 @@
 
 import uvicorn
 
-from service.allocation import keep_freed_memory
 from service.app import create_app
 from service.keys import InvalidKeys, KeyRing, refusal_to_listen
 from service.logs import configure
 from service.protocol import http_protocol
 from service.settings import ServiceSettings
+from store.allocation import keep_freed_memory
 from store.settings import StoreSettings
 from store.signing import InvalidSecrets, Secrets
 
@@ -22,7 +22,8 @@ def main() -> None:
         raise SystemExit(f"The keys cannot be read: {error}") from None
     if refusal := refusal_to_listen(settings, keys):
         raise SystemExit(refusal)
-    keep_freed_memory()
+    # The threads wait for each other's GIL anyway.
+    keep_freed_memory(64 << 20, one_arena=True)
     configure(settings.log_level)
     uvicorn.run(
         create_app(settings, keys=keys),

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from model.column import Column, ColumnError, read_column
 from model.errors import InvalidModel, Issue
-from model.table import Table
+from model.frame.column import Column, ColumnError, read_column
+from model.frame.table import Table
 from service.arrow_messages import refuse_compressed
 from service.caps import refuse_too_large
 from service.settings import Limits

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from model.design import Design, FactorDesign
-from model.factor_levels import label
-from model.influence import LevelInfluence, influential_levels
-from model.learnt import Encoding
-from model.loo import Loo
-from model.predictive import PredictiveCheck, Statistic
-from model.training import row_numbers
+from model.criticism.influence import LevelInfluence, influential_levels
+from model.criticism.loo import Loo
+from model.criticism.predictive import PredictiveCheck, Statistic
+from model.criticism.training import row_numbers
+from model.frame.design import Design, FactorDesign
+from model.frame.learnt import Encoding
+from model.results.factor_levels import label
 
 
 def loo_view(found: Loo, encoding: Encoding, design: Design, levels: int, pointwise: bool) -> dict[str, Any]:

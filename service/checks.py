@@ -11,9 +11,9 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from model.design import Design
-from model.posterior import Posterior
-from model.predictive import predictive_check
+from model.criticism.predictive import predictive_check
+from model.frame.design import Design
+from model.results.posterior import Posterior
 from service.answers.checks import Checks
 from service.caching import lasting, to_json
 from service.caps import too_many

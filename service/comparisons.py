@@ -9,11 +9,11 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from model.comparison import Observed, compare, notices
-from model.design import Design
+from model.criticism.comparison import Observed, compare, notices
 from model.errors import InvalidModel, Issue
 from model.family import Family
-from model.posterior import Posterior
+from model.frame.design import Design
+from model.results.posterior import Posterior
 from service.answers.comparisons import Comparison
 from service.bodies import JsonBody
 from service.caching import fresh

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from model.column import EXACT_FLOAT, Column, ColumnError, Kind
 from model.errors import InvalidModel, Issue
-from model.table import Table
+from model.frame.column import EXACT_FLOAT, Column, ColumnError, Kind
+from model.frame.table import Table
 from service.arrow_tables import column_of
 from service.caps import refuse_too_large
 from service.settings import Limits

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from model.column import Column, Kind
 from model.errors import InvalidModel, Issue
-from model.levels import distinct
-from model.table import Table
+from model.frame.column import Column, Kind
+from model.frame.levels import distinct
+from model.frame.table import Table
 from service.answers.datasets import Dataset, DatasetList
 from service.bodies import Body, RowsBody, work_on
 from service.caching import fresh

@@ -7,7 +7,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from model.posterior import Posterior
+from model.results.posterior import Posterior
 from service import VERSION
 from service.answers.draws import Draws
 from service.caching import lasting, to_json

@@ -7,7 +7,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from model.conditional import conditional_effects
+from model.predictions.conditional import conditional_effects
 from service.answers.effects import Effects
 from service.caching import lasting, to_json
 from service.columnar import Columns, write

@@ -9,8 +9,8 @@ import pyarrow as pa
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from model.pages import Sort, estimate_entries, find_entries
-from model.summary import summarize
+from model.results.pages import Sort, estimate_entries, find_entries
+from model.results.summary import summarize
 from service.answers.estimates import GroupPage, Summary
 from service.caching import lasting, to_json
 from service.columnar import batch, write, write_batches

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from model.equations.notations import equations
-from model.outline import outline
+from model.language.outline import outline
 from model.spec import FitPlan
 from service.answers.formulas import FormulaCheck
 from service.bodies import JsonBody, work_on

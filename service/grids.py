@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import Query
 
-from model.grid import Grid, reference_grid
-from model.learnt import Encoding
+from model.frame.learnt import Encoding
+from model.predictions.grid import Grid, reference_grid
 from service.places import in_no_json, moving
 from service.problems import Refusal
 

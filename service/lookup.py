@@ -7,7 +7,7 @@ import re
 
 import structlog
 
-from model.posterior import Posterior
+from model.results.posterior import Posterior
 from model.spec import FitPlan
 from service.deps import Services
 from service.problems import Refusal

@@ -7,9 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
 
-from model.design import Design
-from model.loo import Loo, loo
-from model.posterior import Posterior
+from model.criticism.loo import Loo, loo
+from model.frame.design import Design
+from model.results.posterior import Posterior
 from store.records import FitRecord
 
 _Key = tuple[str, float | None]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.errors import InvalidModel, Issue
-from model.levels import distinct, level_label
+from model.frame.levels import distinct, level_label
+from model.frame.table import Table
 from model.spec import FitPlan
-from model.table import Table
 from service.bodies import Body
 from service.caps import too_many
 from service.media_types import NDJSON

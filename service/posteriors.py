@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from model.posterior import Posterior
+from model.results.posterior import Posterior
 from store.base import Store
 from store.codec import unpack
 from store.records import FitRecord

@@ -10,13 +10,13 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from model.column import Kind
-from model.encoding import encode
-from model.learnt import Encoding
-from model.posterior import Posterior
-from model.predict import Prediction, predict
-from model.row_contrasts import ContrastDraws, RowContrast
-from model.table import Table
+from model.frame.column import Kind
+from model.frame.encoding import encode
+from model.frame.learnt import Encoding
+from model.frame.table import Table
+from model.predictions.predict import Prediction, predict
+from model.predictions.row_contrasts import ContrastDraws, RowContrast
+from model.results.posterior import Posterior
 from service.answers.predictions import Predictions
 from service.bodies import Body, RowsBody, work_on
 from service.caching import fresh, to_json

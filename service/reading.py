@@ -10,11 +10,11 @@ import jiter
 from pydantic import BaseModel, ValidationError
 
 from model.errors import InvalidModel, Issue
-from model.formula import parse
+from model.frame.table import Table, escape_pointer
+from model.language.formula import parse
+from model.predictions.row_contrasts import contrast_issues
 from model.priors import PriorStatement
-from model.row_contrasts import contrast_issues
 from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
-from model.table import Table, escape_pointer
 from service.caps import refuse_too_large, too_many
 from service.places import Move, in_dataset, in_whole_body, moving
 from service.requests.common import Data

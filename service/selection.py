@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from model.design import Float
-from model.factor_levels import label
-from model.learnt import Encoding
-from model.posterior import Posterior
-from model.summary import scalars
+from model.frame.design import Float
+from model.frame.learnt import Encoding
+from model.results.factor_levels import label
+from model.results.posterior import Posterior
+from model.results.summary import scalars
 from service.problems import Refusal
 
 

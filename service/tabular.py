@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from model.column import Kind
-from model.table import Table
+from model.frame.column import Kind
+from model.frame.table import Table
 from service.arrow_tables import read_arrow, read_parquet
 from service.bodies import Body
 from service.csv_tables import read_csv

@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from model.design import Float
 from model.errors import InvalidModel, Issue
+from model.frame.design import Float
 from model.spec import FitPlan
 from worker.compiled import COMPILED
 from worker.full_problem import FullProblem

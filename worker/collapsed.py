@@ -12,10 +12,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from model.design import Design, Float
-from model.effects import CollapsedEffects, Effects, StoredEffects
 from model.errors import InvalidModel, Issue
-from model.posterior import FactorPosterior, Posterior
+from model.frame.design import Design, Float
+from model.results.effects import CollapsedEffects, Effects, StoredEffects
+from model.results.posterior import FactorPosterior, Posterior
 from model.spec import FitPlan
 from worker.compiled import COMPILED
 from worker.monitor import Cancelled, Monitor

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.design import Float
+from model.frame.design import Float
 from model.streams import stream
 from worker.programs.full import sites
 from worker.shape import FullShape

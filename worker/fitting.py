@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from model.design import Design
 from model.errors import Notice
-from model.posterior import Posterior
+from model.frame.design import Design
+from model.frame.table import Table
 from model.priors import PriorStatement
+from model.results.posterior import Posterior
+from model.results.summary import summarize
 from model.spec import FitPlan, FitSpec, prepare
-from model.summary import summarize
-from model.table import Table
 from worker import collapsed, nuts, wide
 from worker.compiled import COMPILED
 from worker.monitor import Cancelled, Monitor, Saved

@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
-from model.design import Design, Float
-from model.effects import StoredEffects
-from model.posterior import FactorPosterior, Posterior
+from model.frame.design import Design, Float
+from model.results.effects import StoredEffects
+from model.results.posterior import FactorPosterior, Posterior
 from model.spec import FitPlan
 from worker.chains import Walk, no_numbers
 from worker.full_problem import FullProblem, full_problem

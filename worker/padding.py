@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.design import Design, FactorDesign, Float
 from model.distributions import Distribution, Kind
+from model.frame.design import Design, FactorDesign, Float
 from model.moments import Coordinates, Moments, accumulate, eliminated_factor, standardize
 from model.priors import ResolvedPrior
 from model.spec import FitPlan

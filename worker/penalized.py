@@ -10,8 +10,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from model.design import Float
 from model.family import Family
+from model.frame.design import Float
 from worker.rows import Rows
 
 _STEPS = 25

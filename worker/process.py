@@ -11,11 +11,11 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from store.allocation import keep_freed_memory
 from store.base import Store
 from store.codec import unpack
 from store.jobs import Jobs
 from store.records import WorkerState
-from worker.memory import keep_freed_memory
 from worker.monitor import Monitor
 from worker.settings import WorkerSettings
 from worker.tasks import run
@@ -72,7 +72,7 @@ class SamplingProcess:
 
     def start(self) -> None:
         """Begin to beat, and warm up beside whatever fits arrive meanwhile."""
-        keep_freed_memory()
+        keep_freed_memory(256 << 20, one_arena=False)
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from model.design import Float
+from model.frame.design import Float
 from model.moments import Moments
 from model.small import cholesky, identity_plus_congruence, solve_lower
 from worker.programs.collapsed import lower_triangle

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.design import Design, Float
 from model.family import Family
+from model.frame.design import Design, Float
 from worker.programs.likelihood import collapses, log_base
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from model.design import Float
 from model.errors import RanefError
+from model.frame.design import Float
 from model.spec import FitPlan
 from model.streams import stream
 from worker.compiled import COMPILED

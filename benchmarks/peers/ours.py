@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass, field
 
 from benchmarks.peers.process import Columns
+from model.frame.table import Table
 from model.priors import PriorStatement
 from model.spec import FitSpec, SamplerSettings, prepare
-from model.table import Table
+from store.allocation import keep_freed_memory
 from worker.fitting import FitResult, fit
-from worker.memory import keep_freed_memory
 from worker.monitor import Saved
 
 
@@ -23,7 +23,7 @@ class Ours:
 
     def __post_init__(self) -> None:
         """Treat memory as a worker does."""
-        keep_freed_memory()
+        keep_freed_memory(256 << 20, one_arena=False)
 
     def __call__(self) -> float:
         """Fit once and keep the result; seconds from the arrays to the summary."""

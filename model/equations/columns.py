@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from model.equations.covariates import Identity, identity
 from model.equations.expressions import Index
-from model.grouping import Factor
-from model.learnt import Encoding
-from model.matrix import Piece
+from model.frame.grouping import Factor
+from model.frame.learnt import Encoding
+from model.frame.matrix import Piece
 
 _LETTERS = "klmnpqrst"
 Key = frozenset[Identity]

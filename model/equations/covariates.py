@@ -1,10 +1,10 @@
 """The columns of variables as covariates of equations: what they look like, and which are the same."""
 
 from model.equations.expressions import Coded, Covariate, Datum, Index
-from model.levels import coefficient_label
-from model.matrix import Piece
-from model.syntax import label
-from model.variables import Variables
+from model.frame.levels import coefficient_label
+from model.frame.matrix import Piece
+from model.frame.variables import Variables
+from model.language.syntax import label
 
 Identity = tuple[str, bool, int]
 """A variable, whether an indicator of a level is meant, and which; else the number of a contrast or of a basis."""

@@ -5,7 +5,7 @@ The names of columns are any text; here they become one line.
 
 from collections.abc import Callable
 
-from model.syntax import Argument, Call, Chain, Name, Negation, Node, Power, Word
+from model.language.syntax import Argument, Call, Chain, Name, Negation, Node, Power, Word
 
 
 def indexed(node: Node, spell: Callable[[str], str]) -> Node:

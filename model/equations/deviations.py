@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from model.equations.expressions import Index, Over, Symbol
-from model.grouping import Factor
+from model.frame.grouping import Factor
 
 _LETTERS = "uvwstzacdefh"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from model.syntax import Node
+from model.language.syntax import Node
 
 Index = tuple[str, ...]
 """What a quantity varies over, a letter each: `("i",)` rows, `("k",)` levels, `("k", "l")` cells."""

@@ -12,7 +12,7 @@ from model.equations.columns import Key
 from model.equations.covariates import covariate
 from model.equations.deviations import Block, Place, blocks
 from model.equations.expressions import Covariate, Expression, Index, Symbol, product
-from model.learnt import Encoding
+from model.frame.learnt import Encoding
 
 _ROW = "i"
 Target = tuple[str, str | None, str | None]

@@ -24,7 +24,7 @@ from model.equations.expressions import (
     Weighted,
 )
 from model.equations.text import FACTOR, TERM, numbered, text_of
-from model.syntax import ATOM, NEGATION, POWER, Call, Chain, Negation, Node, Number, Power, Word
+from model.language.syntax import ATOM, NEGATION, POWER, Call, Chain, Negation, Node, Number, Power, Word
 
 _WIDTH = 90
 """Characters of its text after which a sum goes on in another row."""

@@ -22,8 +22,8 @@ from model.equations.expressions import (
     Weighted,
 )
 from model.equations.hierarchy import Hierarchy
+from model.language.syntax import Node, Number, label
 from model.spec import FitPlan
-from model.syntax import Node, Number, label
 
 _NAMES = {"gaussian": "Normal", "student": "Student_t", "negbinomial": "NegBinomial"}
 _DEGREES_OF_FREEDOM = "nu"

@@ -26,8 +26,8 @@ from model.equations.expressions import (
     Weighted,
     symbols_of,
 )
-from model.spelling import backticked, quote
-from model.syntax import POWER, PRECEDENCE, enclose
+from model.language.spelling import backticked, quote
+from model.language.syntax import POWER, PRECEDENCE, enclose
 
 FACTOR = POWER
 """How tightly data must bind to stand in a product; in a sum, `TERM`."""

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from model.grid import predictors
-from model.learnt import Encoding
-from model.spread import Spread
+from model.frame.learnt import Encoding
+from model.frame.spread import Spread
+from model.predictions.grid import predictors
 from store.records import FitRecord, FitStatus
 
 

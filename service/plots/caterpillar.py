@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from model.pages import Entries, estimate_entries, find_entries
+from model.results.pages import Entries, estimate_entries, find_entries
 from service.plots import style
 from service.plots.intervals import percent
 from service.plots.sheet import Grid, Mark, Sheet, Size

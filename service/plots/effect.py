@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from model.conditional import conditional_effects
-from model.grid import predictors
+from model.predictions.conditional import conditional_effects
+from model.predictions.grid import predictors
 from service.grids import read_grid
 from service.plots import limits, style
 from service.plots.catalog import predictor_names

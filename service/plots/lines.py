@@ -1,7 +1,7 @@
 """One line for each level of a grouping factor, over the data, with the population's line among them."""
 
-from model.grid import predictors
-from model.group_lines import GroupLines, group_lines
+from model.predictions.grid import predictors
+from model.predictions.group_lines import GroupLines, group_lines
 from service.plots import style
 from service.plots.intervals import percent
 from service.plots.response import Across, at_reference, refuse_crowded

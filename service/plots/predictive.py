@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from model.curves import Bars, Density
-from model.predictive import PredictiveCheck, predictive_check
+from model.criticism.curves import Bars, Density
+from model.criticism.predictive import PredictiveCheck, predictive_check
 from service.checks import usual_replications
 from service.plots import style
 from service.plots.intervals import percent

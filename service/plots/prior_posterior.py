@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.axes import Axes
 
-from model.density import kernel_density
 from model.distributions import Kind
-from model.marginals import Marginal, marginals
+from model.results.density import kernel_density
+from model.results.marginals import Marginal, marginals
 from service.plots import limits, style
 from service.plots.sheet import Grid, Mark, Sheet, Size
 from service.plots.subject import Subject

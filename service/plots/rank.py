@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from model.design import Float
-from model.ranks import rank_histogram
+from model.frame.design import Float
+from model.results.ranks import rank_histogram
 from service.plots import style
 from service.plots.series import Series, choose_series
 from service.plots.sheet import Grid, Mark, Sheet, Size

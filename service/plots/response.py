@@ -5,8 +5,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from model.levels import Value, level_label
-from model.spread import Spread
+from model.frame.levels import Value, level_label
+from model.frame.spread import Spread
 from service.plots import limits, style
 from service.plots.text import fitted, fitted_all, legible, legible_all
 from service.plots.ticks import number_ticks

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.design import Float
-from model.estimate import Estimate, estimates
-from model.summary import scalars
+from model.frame.design import Float
+from model.results.estimate import Estimate, estimates
+from model.results.summary import scalars
 from service.plots import limits
 from service.plots.subject import Subject, first_of, too_many
 from service.plots.text import legible

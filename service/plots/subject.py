@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import Any
 
 from model.errors import Issue
-from model.grouping import Factor
-from model.posterior import Posterior
+from model.frame.grouping import Factor
+from model.results.posterior import Posterior
+from model.results.summary import summarize
 from model.spec import FitPlan
-from model.summary import summarize
 from service.deps import Services
 from service.lookup import plan_of, posterior_of
 from service.plots.catalog import predictor_names

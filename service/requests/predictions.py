@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from model.row_contrasts import RowContrast
+from model.predictions.row_contrasts import RowContrast
 from service.requests.common import Data, Seed, Strict, either
 
 _RowNumber = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,8})$")]

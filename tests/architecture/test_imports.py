@@ -26,7 +26,7 @@ def test_the_main_process_of_a_worker_loads_no_jax() -> None:
 
 
 def test_the_model_loads_no_transport() -> None:
-    loaded = loaded_by("model.spec, model.predict, model.summary")
+    loaded = loaded_by("model.spec, model.predictions.predict, model.results.summary")
     assert "numpy" in loaded
     assert not loaded & {
         "jax",

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from model.column import read_column
-from model.design import Design, FactorDesign, Float
 from model.distributions import Distribution, Kind
 from model.family import Family
-from model.posterior import Posterior
+from model.frame.column import read_column
+from model.frame.design import Design, FactorDesign, Float
+from model.frame.table import Table
 from model.priors import PriorStatement, ResolvedPrior
+from model.results.posterior import Posterior
+from model.results.summary import pairs, scalars
 from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
 from model.streams import stream
-from model.summary import pairs, scalars
-from model.table import Table
 from tests.worker.silent import Silent
 from worker.fitting import FitResult, fit
 from worker.monitor import Monitor
@@ -89,7 +89,7 @@ class Truth:
 
     population: Float  # (coef,)
     scalars: Mapping[str, float]
-    """By the names of `model.summary.scalars`."""
+    """By the names of `model.results.summary.scalars`."""
     deviations: Mapping[str, Float]  # per factor (level, coef)
     parameters: Mapping[str, float]
 

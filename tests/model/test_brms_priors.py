@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from model.frame.table import Table
 from model.spec import FitSpec, prepare
-from model.table import Table
 
 FOLDER = Path(__file__).parent / "brms_priors"
 RECORDED = json.loads((FOLDER / "priors.json").read_text())

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.comparison import Observed, compare, notices, stacking_weights
+from model.criticism.comparison import Observed, compare, notices, stacking_weights
+from model.criticism.loo import Loo, loo
 from model.family import Family
-from model.loo import Loo, loo
 from tests.model.test_loo import GOLDEN, recorded
 from tests.worker.models import plan
 

@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.conditional import conditional_draws, conditional_effects
-from model.encoding import encode
 from model.errors import InvalidModel
-from model.grid import reference_grid
-from model.learnt import Encoding
-from model.posterior import Posterior
-from model.predict import predict, predicted_draws
+from model.frame.encoding import encode
+from model.frame.learnt import Encoding
+from model.frame.table import Table
+from model.predictions.conditional import conditional_draws, conditional_effects
+from model.predictions.grid import reference_grid
+from model.predictions.predict import predict, predicted_draws
+from model.results.posterior import Posterior
 from model.spec import FitPlan, FitSpec, prepare
-from model.table import Table
 from tests.service.samples import make_posterior
 
 ROWS = 60

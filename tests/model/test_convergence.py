@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from arviz_stats.base.array import array_stats as az
 
-from model.design import Float
-from model.estimate import estimate, estimates
+from model.frame.design import Float
+from model.results.estimate import estimate, estimates
 
 AXES = {"chain_axis": 0, "draw_axis": 1}
 

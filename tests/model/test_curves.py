@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.curves import Density
+from model.criticism.curves import Density
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from model.density import kernel_density
+from model.results.density import kernel_density
 
 REAL = (-np.inf, np.inf)
 

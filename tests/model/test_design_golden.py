@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.encoding import encode, learn
-from model.formula import parse
-from model.levels import level_label
-from model.table import Table
+from model.frame.encoding import encode, learn
+from model.frame.levels import level_label
+from model.frame.table import Table
+from model.language.formula import parse
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "designs.json").read_text())
 DATA = Table.from_columns(GOLDEN["data"])

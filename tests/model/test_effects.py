@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from model.design import Design, Float
-from model.effects import CollapsedEffects, Given, new_deviations
+from model.frame.design import Design, Float
 from model.moments import accumulate, standardize
+from model.results.effects import CollapsedEffects, Given, new_deviations
 from tests.worker.models import plan
 
 ROOT = np.array([[1.0, 0.0], [0.4, np.sqrt(1 - 0.16)]])

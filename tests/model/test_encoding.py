@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from model import limits
-from model.design import Design
-from model.encoding import Encoding, encode, learn
 from model.errors import InvalidModel, Issue
-from model.formula import parse
-from model.table import Table
+from model.frame.design import Design
+from model.frame.encoding import Encoding, encode, learn
+from model.frame.table import Table
+from model.language.formula import parse
 
 Y = [3.1, 2.0, 4.4, 5.2, 1.9, 3.3, 4.1, 2.7]
 X = [0.5, 1.5, 2.0, 3.5, 4.0, 6.0, 7.5, 9.0]

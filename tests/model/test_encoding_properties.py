@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.encoding import Encoding, encode, learn
 from model.errors import InvalidModel
-from model.formula import parse
-from model.table import Table
+from model.frame.encoding import Encoding, encode, learn
+from model.frame.table import Table
+from model.language.formula import parse
 
 FORMULAS = [
     "y ~ x + z + (1 + x | g)",

@@ -20,7 +20,7 @@ from model.equations.expressions import (
 from model.equations.hierarchy import hierarchy
 from model.equations.notations import expanded, hierarchical
 from model.family import FAMILIES
-from model.functions import evaluate
+from model.frame.functions import evaluate
 from model.spec import FitPlan
 from tests.model.equations.cases import CASES, GOLDEN, PUPILS, Case, written
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.design import Design
 from model.errors import InvalidModel
 from model.family import FAMILIES, Family, check_response, find_family
+from model.frame.design import Design
 from model.links import LINKS
 
 EACH = [(name, link) for name, facts in FAMILIES.items() for link in facts.links]

@@ -3,7 +3,7 @@
 import pytest
 
 from model.errors import FormulaError
-from model.formula import parse
+from model.language.formula import parse
 
 
 def labels(text: str) -> tuple[str, ...]:

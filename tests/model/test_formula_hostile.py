@@ -7,7 +7,7 @@ import pytest
 
 from model import limits
 from model.errors import FormulaError
-from model.formula import parse
+from model.language.formula import parse
 
 HOSTILE = {
     "import": "__import__('os').system('id') ~ x",

@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from model.errors import FormulaError
-from model.formula import Formula, parse
-from model.grammar import Reader
-from model.syntax import (
+from model.language.formula import Formula, parse
+from model.language.grammar import Reader
+from model.language.syntax import (
     Argument,
     Bar,
     Call,
@@ -24,7 +24,7 @@ from model.syntax import (
     Word,
     chain,
 )
-from model.tokens import Token, tokenize
+from model.language.tokens import Token, tokenize
 
 plain = st.sampled_from(["x", "z", "f", "g1", "x.1", "_u", ".v", "log", "C", "größe", "身長"])
 odd = st.text(min_size=1, max_size=6).filter(

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.group_lines import MOST_ROWS, group_lines
-from model.posterior import Posterior
-from model.predict import predict
+from model.frame.table import Table
+from model.predictions.group_lines import MOST_ROWS, group_lines
+from model.predictions.predict import predict
+from model.results.posterior import Posterior
 from model.spec import FitPlan, FitSpec, prepare
-from model.table import Table
 from tests.service.samples import COLUMNS, make_posterior
 
 

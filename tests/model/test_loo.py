@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from model.importance import leave_out
-from model.influence import influential_levels
-from model.loo import loo
-from model.posterior import Posterior
+from model.criticism.importance import leave_out
+from model.criticism.influence import influential_levels
+from model.criticism.loo import loo
+from model.results.posterior import Posterior
 from model.spec import FitPlan
 from model.subsample import sample_rows, total
 from tests.service.samples import make_posterior
@@ -70,7 +70,9 @@ def test_the_figures_are_those_of_r(number: int) -> None:
 
 @EACH
 def test_the_smoothing_is_that_of_r(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.importance._relative_efficiency", lambda values: np.ones(len(values)))
+    monkeypatch.setattr(
+        "model.criticism.importance._relative_efficiency", lambda values: np.ones(len(values))
+    )
     elpd, _, k, _ = leave_out(log_likelihoods(number))
     expected = GOLDEN["models"][number]["efficient"]
     np.testing.assert_allclose(k, expected["pareto_k"], atol=1e-6)

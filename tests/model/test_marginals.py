@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from model.marginals import Marginal, marginals
+from model.frame.table import Table
 from model.priors import PriorStatement
+from model.results.marginals import Marginal, marginals
 from model.spec import FitSpec, prepare
-from model.table import Table
 from tests.service.samples import COLUMNS, make_posterior
 
 

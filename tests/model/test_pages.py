@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.effects import CollapsedEffects
-from model.factor_levels import ORDERS
+from model.frame.table import Table
 from model.moments import accumulate, standardize
-from model.pages import Sort, estimate_entries, find_entries
-from model.posterior import FactorPosterior, Posterior
+from model.results.effects import CollapsedEffects
+from model.results.factor_levels import ORDERS
+from model.results.pages import Sort, estimate_entries, find_entries
+from model.results.posterior import FactorPosterior, Posterior
 from model.spec import FitSpec, prepare
-from model.table import Table
 from tests.service.samples import make_posterior
 
 MANY = 100_000

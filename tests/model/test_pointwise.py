@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from model.design import Design
+from model.criticism.pointwise import log_likelihood, pointwise
 from model.family import FAMILIES, Family
-from model.pointwise import log_likelihood, pointwise
+from model.frame.design import Design
 from tests.worker.models import plan
 from tests.worker.silent import Silent
 from worker.fitting import fit
@@ -83,7 +83,7 @@ def test_pieces_do_not_depend_on_which_rows_are_asked_for(monkeypatch: pytest.Mo
     made = plan(FORMULA, sampler={"draws": 50})
     posterior, arrays = fit(made, Silent()).posterior, made.design()
     ((rows, whole),) = pointwise(posterior, arrays, np.arange(arrays.rows))
-    monkeypatch.setattr("model.training._NUMBERS", 7 * 200)
+    monkeypatch.setattr("model.criticism.training._NUMBERS", 7 * 200)
     pieces = list(pointwise(posterior, arrays, np.arange(0, arrays.rows, 2)))
     assert len(pieces) == 5
     for some, values in pieces:

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.design import Float
-from model.encoding import encode
 from model.errors import InvalidModel
-from model.pages import estimate_entries, find_entries
-from model.posterior import Posterior
-from model.predict import predict, predicted_draws
-from model.summary import explained_variance, scalars, summarize
-from model.table import Table
+from model.frame.design import Float
+from model.frame.encoding import encode
+from model.frame.table import Table
+from model.predictions.predict import predict, predicted_draws
+from model.results.pages import estimate_entries, find_entries
+from model.results.posterior import Posterior
+from model.results.summary import explained_variance, scalars, summarize
 from tests.worker.models import plan
 from tests.worker.silent import Silent
 from worker.fitting import fit

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.effects import StoredEffects
-from model.encoding import encode
 from model.errors import InvalidModel
-from model.posterior import Posterior
-from model.predict import Kind, figures, predict, predicted_draws
+from model.frame.encoding import encode
+from model.frame.table import Table
+from model.predictions.predict import Kind, figures, predict, predicted_draws
+from model.results.effects import StoredEffects
+from model.results.posterior import Posterior
 from model.spec import FitPlan, FitSpec, prepare
-from model.table import Table
 from tests.service.samples import make_posterior
 
 ROWS = 48

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.posterior import Posterior
-from model.predictive import PredictiveCheck, Statistic, predictive_check, replicate
+from model.criticism.predictive import PredictiveCheck, Statistic, predictive_check, replicate
+from model.results.posterior import Posterior
 from model.spec import FitPlan
 from tests.service.samples import make_posterior
 from tests.worker.models import columns, plan

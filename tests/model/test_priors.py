@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from model.design import Design, FactorDesign
 from model.errors import InvalidModel
 from model.family import find_family
+from model.frame.design import Design, FactorDesign
 from model.priors import PriorStatement, ResolvedPrior, resolve
 
 GAUSSIAN = find_family("gaussian")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model.ranks import BINS, rank_histogram
+from model.results.ranks import BINS, rank_histogram
 
 
 def test_every_draw_is_counted_once_and_every_bin_is_as_full_as_any_other() -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model.design import Float
-from model.remembered import Remembered
+from model.frame.design import Float
+from model.results.remembered import Remembered
 
 SHAPE = (2, 100)
 BYTES = 2 * 100 * 8

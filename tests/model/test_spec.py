@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from model.errors import InvalidModel
-from model.outline import outline
+from model.frame.table import Table
+from model.language.outline import outline
 from model.priors import PriorStatement
 from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
-from model.table import Table
 from tests.worker.models import columns
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.errors import InvalidModel
-from model.table import Table, escape_pointer
+from model.frame.table import Table, escape_pointer
 
 
 def refusal(columns: dict[str, Any]) -> list[tuple[str, str | None]]:

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from arviz_stats.base.array import array_stats as az
 
-from model.posterior import Posterior
+from model.frame.table import Table
 from model.priors import PriorStatement
+from model.results.posterior import Posterior
+from model.results.summary import scalars
 from model.spec import FitSpec, SamplerSettings
-from model.summary import scalars
-from model.table import Table
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = Path(os.environ.get("REFERENCE_DIR") or ROOT.parent / "shared" / "reference")

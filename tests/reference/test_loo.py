@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from model.loo import Loo, loo
+from model.criticism.loo import Loo, loo
 from model.spec import prepare
 from tests.reference.cases import Case, load
 from tests.reference.test_posteriors import fitted

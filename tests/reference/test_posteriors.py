@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.encoding import encode
-from model.posterior import Posterior
-from model.predict import predicted_draws
+from model.frame.encoding import encode
+from model.frame.table import Table
+from model.predictions.predict import predicted_draws
+from model.results.posterior import Posterior
 from model.spec import prepare
-from model.table import Table
 from tests.reference.cases import Case, compare, load, wrong_parameters
 from tests.worker.silent import Silent
 from worker.fitting import FitResult, fit

@@ -7,9 +7,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from model.posterior import Posterior
+from model.results.posterior import Posterior
+from model.results.summary import summarize
 from model.spec import FitPlan
-from model.summary import summarize
 from service.app import create_app
 from service.settings import Limits, ServiceSettings
 from store.batches import MemoryBatches

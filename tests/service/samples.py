@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from model.effects import StoredEffects
-from model.posterior import FactorPosterior, Posterior
+from model.results.effects import StoredEffects
+from model.results.posterior import FactorPosterior, Posterior
 from model.spec import FitPlan
 
 RNG = np.random.default_rng(20_260_101)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from model.posterior import Posterior
+from model.results.posterior import Posterior
 from service.answers.checks import Checks
 from service.answers.common import Problem
 from service.settings import Limits, ServiceSettings

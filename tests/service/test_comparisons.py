@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from model.posterior import Posterior
+from model.results.posterior import Posterior
 from service.answers.checks import Checks
 from service.answers.common import Problem
 from service.answers.comparisons import Comparison

@@ -14,8 +14,8 @@ import pytest
 import xarray
 from fastapi.testclient import TestClient
 
-from model.posterior import Posterior
-from model.summary import scalars
+from model.results.posterior import Posterior
+from model.results.summary import scalars
 from service.answers.draws import Draws
 from service.app import create_app
 from service.settings import Limits, ServiceSettings

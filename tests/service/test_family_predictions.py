@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from model.family import FAMILIES, Family
-from model.posterior import Posterior
+from model.results.posterior import Posterior
 
 ROWS = 24
 COLUMNS: dict[str, list[Any]] = {

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from model.design import Design
-from model.posterior import Posterior
+from model.frame.design import Design
+from model.results.posterior import Posterior
 from service.loos import Loos
 from store.records import FitRecord
 from tests.service.samples import COLUMNS, make_posterior

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
-from model.posterior import Posterior
+from model.results.posterior import Posterior
 from service.answers.estimates import Summary
 from service.answers.predictions import Predictions
 from service.columnar import write

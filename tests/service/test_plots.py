@@ -15,8 +15,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from model.posterior import Posterior
-from model.ranks import rank_histogram
+from model.results.posterior import Posterior
+from model.results.ranks import rank_histogram
 from service.answers.common import Problem
 from service.answers.plots import Plots
 from service.plots import (

@@ -10,8 +10,8 @@ import orjson
 import psutil
 import pytest
 
+from model.results.summary import summarize
 from model.spec import FitPlan
-from model.summary import summarize
 from service.views import fit_view
 from store.codec import pack, unpack
 from store.records import Result

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import redis
 
-from model.posterior import Posterior
+from model.results.posterior import Posterior
 from store.codec import pack, unpack
 from store.keys import Keys
 from store.records import Event, FitRecord, FitStatus

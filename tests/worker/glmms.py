@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from model.family import find_family
+from model.frame.table import Table
 from model.priors import PriorStatement
 from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
-from model.table import Table
 
 TRUTH = {"b[Intercept]": 0.4, "b[x]": 0.7, "sd[g][Intercept]": 0.8}
 OWN = {"sigma": 0.6, "nu": 5.0, "shape": 2.5}

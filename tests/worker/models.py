@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from model.frame.table import Table
 from model.priors import PriorStatement
 from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
-from model.table import Table
 
 NORMAL = (
     PriorStatement("normal(1, 2)", "Intercept"),

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.posterior import Posterior
 from model.priors import PriorStatement
+from model.results.posterior import Posterior
 from tests.worker import glmms
 from tests.worker.models import columns, plan
 from tests.worker.silent import Silent

@@ -8,7 +8,7 @@ import pytest
 
 from model.errors import InvalidModel
 from model.priors import PriorStatement
-from model.summary import scalars
+from model.results.summary import scalars
 from tests.worker.glmms import EACH, OWN, TRUTH, columns, plan
 from tests.worker.models import plan as gaussian_plan
 from tests.worker.silent import Silent

@@ -12,8 +12,8 @@ import numpy as np
 from jax import Array
 from scipy.special import gammaln
 
-from model.design import Float
 from model.distributions import INFINITY, Distribution, Kind, lkj_log_normalizer
+from model.frame.design import Float
 
 
 class Transform(IntEnum):

@@ -11,7 +11,7 @@ from jax.nn import sigmoid
 from jax.scipy.special import gammaln, log_ndtr
 from scipy import special
 
-from model.design import Float
+from model.frame.design import Float
 
 _HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 _LARGEST_EXPONENT = 700.0

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from model.design import Float
-from model.diagnostics import PARETO_K_LIMIT, pareto_k
+from model.frame.design import Float
+from model.results.diagnostics import PARETO_K_LIMIT, pareto_k
 from model.streams import stream
 from worker.samplers.mode import NOTHING, NoMode, Walls, find_mode, finite
 from worker.samplers.proposal import WIDE, Proposal

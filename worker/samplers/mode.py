@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.design import Float
 from model.errors import RanefError
+from model.frame.design import Float
 
 LogDensity = Callable[[Float], Float]
 """Log density (vector,) at points (vector, dim), -inf or NaN where there is none."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln
 
-from model.design import Float
+from model.frame.design import Float
 
 Components = tuple[tuple[float, float], ...]
 """Shares and degrees of freedom of a proposal's components."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from model.design import Float
+from model.frame.design import Float
 
 Function = Callable[[Float], Float]
 """Values (point, output) at points (point, dim)."""

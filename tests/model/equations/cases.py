@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from model.equations.notations import Equations, equations
+from model.frame.table import Table
 from model.priors import PriorStatement
 from model.spec import FitPlan, FitSpec, prepare
-from model.table import Table
 
 GOLDEN = Path(__file__).parent
 ROWS = 48

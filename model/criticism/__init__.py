@@ -1,0 +1,1 @@
+"""How well a model fits: predictive checks, rows left out, models compared."""

@@ -1,0 +1,1 @@
+"""Data and what is learnt from them: columns, levels, encodings, designs."""

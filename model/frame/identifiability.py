@@ -1,0 +1,60 @@
+"""What the data cannot tell apart: combinations of columns of X, and slopes that never vary within a level.
+
+The first is an error unless such columns are to be dropped, the second a warning.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.errors import InvalidModel, Issue, Notice
+from model.frame.design import FactorDesign
+from model.frame.rank import Alias, aliased
+
+Float = NDArray[np.float64]
+
+
+def aliased_columns(
+    x: Float, names: Sequence[str], intercept: bool, rule: Literal["error", "drop"]
+) -> tuple[tuple[str, ...], tuple[Notice, ...]]:
+    """The columns of x (row, coef) to leave out, with a notice; raises InvalidModel where any is an error."""
+    found = aliased(x, intercept)
+    if not found:
+        return (), ()
+    lost = tuple(names[alias.column] for alias in found)
+    reasons = "; ".join(_reason(alias, names) for alias in found[:10])
+    if rule == "error":
+        message = f"X has {x.shape[1]} columns and rank {x.shape[1] - len(found)}: {reasons}."
+        raise InvalidModel(Issue("rank-deficient", message, "/formula"))
+    message = f"{len(found)} columns of X are left out: {reasons}."
+    return lost, (Notice("rank_deficient", message, "warning", lost),)
+
+
+def _reason(alias: Alias, names: Sequence[str]) -> str:
+    name, of = names[alias.column], [names[column] for column in alias.of]
+    if not of:
+        return f"{name} is constant"
+    shown = ", ".join(of[:5]) + (f" and {len(of) - 5} more" if len(of) > 5 else "")
+    return f"{name} is a linear combination of {shown}"
+
+
+def constant_within(values: NDArray[Any], factor: FactorDesign) -> bool:
+    """Whether values (row,) never vary within a level of a factor; False where every level has one row."""
+    some_row = np.full(len(factor.levels), -1)
+    some_row[factor.index] = np.arange(len(values))
+    if np.count_nonzero(some_row >= 0) == len(values):
+        return False
+    return bool(np.array_equal(values, values[some_row[factor.index]]))
+
+
+def constant_slopes(factor: FactorDesign) -> Iterator[Notice]:
+    """A warning for every coefficient whose covariate has one value within each level."""
+    for place, name in enumerate(factor.coefficients):
+        if name != "Intercept" and constant_within(factor.z[:, place], factor):
+            message = (
+                f"{name} never varies within a level of {factor.name}, so that its slope there is unknown."
+            )
+            advice = f"Leave {name} out of the bar on {factor.name}; it can stand among the other terms."
+            yield Notice("constant_slope", message, "warning", (f"sd[{factor.name}][{name}]",), advice)

@@ -1,0 +1,1 @@
+"""Predictions of new rows, and the effects that are made of them."""
