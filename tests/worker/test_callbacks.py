@@ -402,6 +402,7 @@ def test_a_slow_receiver_holds_up_no_other(receiver: Receiver) -> None:
 @pytest.mark.parametrize(
     "line",
     ["acme", "acme whsec_", f"ACME {SECRET}", "acme whsec_dG9vIHNob3J0", f"acme {SECRET} x", "acme plain"],
+    ids=["no secret", "an empty one", "no tenant", "a short one", "a third word", "no prefix"],
 )
 def test_secrets_that_cannot_be_read_are_named_by_their_line_and_not_shown(line: str) -> None:
     with pytest.raises(InvalidSecrets, match=r"RANEF_CALLBACK_SECRETS, line 2:") as wrong:
