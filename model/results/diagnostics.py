@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 R_HAT_LIMIT = 1.01
 ESS_PER_CHAIN_LIMIT = 100
 PARETO_K_LIMIT = 0.7
-_BOUNDED_TAIL = 0.5
+_BOUNDED = 10.0
 SEPARATION_LIMIT = 3.0
 """Posterior sd, on the scale of the link, of the effect of one sd of a predictor."""
 
@@ -23,15 +23,14 @@ SEPARATION_LIMIT = 3.0
 def pareto_k(log_weights: Float) -> float:
     """Pareto k-hat of importance weights (Vehtari et al. 2024): above 0.7 they say too little about their target.
 
-    Where the largest weight is less than 1.65 times the tail's smallest, there is no heavy tail to see, and a Pareto
-    distribution that is fitted to it all the same can have any shape; k is 0 then.
+    Where the largest weight is less than ten times their mean there is no heavy tail, and a Pareto distribution that
+    is fitted to the tail all the same can have any shape; k is 0 then. (Of 4,000 weights with k = 0.5 the largest is
+    about 60 times the mean.)
     """
     from arviz_stats.base.array import array_stats as az
 
-    size = log_weights.size
-    tail = min(size - 1, max(5, int(np.ceil(min(0.2 * size, 3 * np.sqrt(size))))))
-    largest = np.sort(log_weights, axis=None)[-tail - 1 :]
-    if largest[-1] - largest[0] < _BOUNDED_TAIL:
+    weights = np.exp(np.ravel(log_weights) - np.max(log_weights))
+    if 1.0 < _BOUNDED * weights.mean():
         return 0.0
     _, k = az.psislw(-np.asarray(log_weights).ravel())
     return float(k)
