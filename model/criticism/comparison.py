@@ -79,16 +79,17 @@ class Standing:
 
 def compare(results: Sequence[Loo]) -> tuple[Standing, ...]:
     """Order models of the same data from the best to the worst by their elpd."""
-    weights = stacking_weights(np.stack([result.elpd for result in results]))
     order = sorted(range(len(results)), key=lambda place: -results[place].elpd_total.estimate)
     best = results[order[0]]
+    # From the best on, so that no last digit depends on the order of the list.
+    weights = stacking_weights(np.stack([results[place].elpd for place in order]))
     return tuple(
         Standing(
             place,
             total(results[place].elpd - best.elpd, results[place].rough - best.rough, best.sampled),
-            float(weights[place]),
+            float(weight),
         )
-        for place in order
+        for place, weight in zip(order, weights, strict=True)
     )
 
 
