@@ -30,7 +30,7 @@ def pareto_k(log_weights: Float) -> float:
     from arviz_stats.base.array import array_stats as az
 
     weights = np.exp(np.ravel(log_weights) - np.max(log_weights))
-    if 1.0 < _BOUNDED * weights.mean():
+    if _BOUNDED * weights.mean() > 1.0:
         return 0.0
     _, k = az.psislw(-np.asarray(log_weights).ravel())
     return float(k)
