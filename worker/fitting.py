@@ -107,7 +107,8 @@ def _sample_collapsed(
         except (NoMode, wide.SurrogateFailed) as error:
             return None, str(error)
         if not chains.trustworthy:
-            return None, f"Pareto k-hat {chains.pareto_k:.2f}, acceptance {chains.acceptance:.2f}"
+            share = f"effective share {chains.effective_share:.2f}"
+            return None, f"Pareto k-hat {chains.pareto_k:.2f}, acceptance {chains.acceptance:.2f}, {share}"
         return collapsed.posterior(problem, chains, dense, plan, design, statistics), ""
 
 

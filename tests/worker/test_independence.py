@@ -66,15 +66,18 @@ def test_what_is_carried_belongs_to_its_point() -> None:
     assert abs(np.corrcoef(noise.ravel(), chains.theta[:, :, 0].ravel())[0, 1]) < 0.05
 
 
-def test_a_proposal_that_cannot_reach_is_found_out() -> None:
-    """Two far modes: the search finds one, and the chains would not know of the other; a ridge of weights tells."""
+@pytest.mark.parametrize("distance", [8.0, 9.0, 10.0, 12.0, 14.0])
+def test_a_second_mode_is_sampled_or_the_proposal_found_out(distance: float) -> None:
+    """The search finds the smaller of two modes; of the other some points tell, unless it is too far to meet any."""
 
     def two(x: Array) -> Array:
-        return np.asarray(
-            np.logaddexp(stats.norm.logpdf(x[:, 0], 0, 1), np.log(20) + stats.norm.logpdf(x[:, 0], 10, 1))
-        )
+        here, there = stats.norm.logpdf(x[:, 0], 0, 1), stats.norm.logpdf(x[:, 0], distance, 1)
+        return np.asarray(np.logaddexp(here, np.log(20) + there))
 
-    assert not run(two, np.array([0.1]), draws=2000).trustworthy
+    chains = run(two, np.array([0.1]), draws=2000)
+    right = abs(np.mean(chains.theta > distance / 2) - 20 / 21) < 0.03
+    assert right or not chains.trustworthy
+    assert distance < 12.0 or not chains.trustworthy
 
 
 def test_a_skewed_density_is_proposed_skewed() -> None:

@@ -23,6 +23,8 @@ MIN_ROUNDS, MAX_ROUNDS = 2, 6
 GOOD_SHARE = 0.2
 """Effective share of a round's points from which the proposal is good enough."""
 MIN_ACCEPTANCE = 0.1
+MIN_SHARE = 0.1
+"""Of all proposals of a walk: with less a few weights outdo all others, as where a second mode was hardly met."""
 _MEMORY = 0.1
 _FEWEST_FOR_K_HAT = 25
 
@@ -36,6 +38,8 @@ class Chains:
     carried: Float
     acceptance: float
     pareto_k: float
+    effective_share: float
+    """Share of the proposals that equally weighted ones would need to be to tell as much."""
     log_evidence: float
     """Log of the integral of the density, by importance sampling."""
     evaluations: int
@@ -43,7 +47,11 @@ class Chains:
     @property
     def trustworthy(self) -> bool:
         """The sampler's judgment of itself."""
-        return bool(self.pareto_k <= PARETO_K_LIMIT and self.acceptance >= MIN_ACCEPTANCE)
+        return bool(
+            self.pareto_k <= PARETO_K_LIMIT
+            and self.acceptance >= MIN_ACCEPTANCE
+            and self.effective_share >= MIN_SHARE
+        )
 
 
 def sample(
@@ -140,6 +148,7 @@ def _walk(
         carried=np.take_along_axis(drawn.reshape(chains, length + 1, carried), kept, axis=1),
         acceptance=float(np.mean(chosen == np.arange(1, length + 1))),
         pareto_k=pareto_k(own) if len(own) >= _FEWEST_FOR_K_HAT else float("inf"),
+        effective_share=_effective_share(own),
         log_evidence=float(_log_sum_exp(own) - np.log(len(own))),
         evaluations=0,
     )

@@ -45,7 +45,8 @@ class Proposal:
         # The narrow component takes the scatter as it is: its own variance is a tenth larger, which does no harm.
         root = _root((weights[:, None] * spread).T @ spread)
         along = np.linalg.solve(root, spread.T)
-        skewness = np.clip((along**3) @ weights, -_MOST_SKEWNESS, _MOST_SKEWNESS)
+        # Not to the power of three, which takes ten times as long.
+        skewness = np.clip((along * along * along) @ weights, -_MOST_SKEWNESS, _MOST_SKEWNESS)
         # Of the two-piece normal with variance 1 and right - left = d the skewness is c d (1 + (6 / pi - 2) d^2), and
         # the mean is c d to the right of the center.
         c = np.sqrt(2 / np.pi)
@@ -58,9 +59,11 @@ class Proposal:
     def draw(self, size: int, source: np.random.Generator) -> Float:
         """Draw points (point, dim)."""
         normal = source.standard_normal((size, len(self.center)))
-        component = source.choice(len(self.components), size, p=[share for share, _ in self.components])
-        degrees = np.array([df for _, df in self.components])[component]
-        mixing = source.chisquare(degrees) / degrees
+        component = np.searchsorted(np.cumsum([s for s, _ in self.components[:-1]]), source.random(size))
+        mixing = np.empty(size)
+        for number, (_, df) in enumerate(self.components):
+            own = component == number
+            mixing[own] = source.standard_gamma(df / 2, int(own.sum())) * (2 / df)
         # The side is taken in proportion to its scale, so that the density has no step at the center.
         side = source.random(normal.shape) * (self.left + self.right) < self.right
         scaled = np.abs(normal) * np.where(side, self.right, -self.left)
