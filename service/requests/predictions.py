@@ -23,7 +23,7 @@ class Contrast(Strict):
     """A weighted sum of rows, such as the difference of two: `{"1": 1, "0": -1}`."""
 
     name: str = Field(min_length=1, max_length=4000)
-    weights: dict[_RowNumber, float] = Field(min_length=1)
+    weights: dict[_RowNumber, float] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """By the number of the row, from 0."""
 
 
