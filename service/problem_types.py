@@ -184,6 +184,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "The request names a fit that is not there (any more).",
         "A fit that has expired is made anew by sending its request again.",
     ),
+    "unknown-row": ProblemType(
+        422,
+        "Unknown row",
+        "A contrast names a row that the data to be predicted do not have.",
+        "Rows are counted from 0.",
+    ),
     "different-data": ProblemType(
         422,
         "Different data",

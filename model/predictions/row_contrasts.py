@@ -46,5 +46,5 @@ def contrast_issues(contrasts: Sequence[RowContrast], rows: int) -> list[Issue]:
         for row in contrast.weights:
             if not 0 <= row < rows:
                 message = f"There is no row {row}; the rows are 0 to {rows - 1}."
-                issues.append(Issue("invalid-value", message, f"{pointer}/{row}"))
+                issues.append(Issue("unknown-row", message, f"{pointer}/{row}"))
     return issues
