@@ -1,7 +1,7 @@
 """An independence sampler for a vectorized log density of a few dimensions: all proposals are evaluated in one batch.
 
 The proposal is found around the mode and improved by rounds of importance weighting; whether it is good enough is
-judged by the Pareto k-hat of its weights and by the acceptance rate, and the chains are judged as any others.
+judged by its weights (Pareto k-hat, effective share) and the acceptance rate, and the chains are judged as any others.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,7 @@ MIN_ACCEPTANCE = 0.1
 MIN_SHARE = 0.1
 """Of all proposals of a walk: with less a few weights outdo all others, as where a second mode was hardly met."""
 _MEMORY = 0.1
+"""How likely a draw may be to stand where the last one stood."""
 _FEWEST_FOR_K_HAT = 25
 
 
