@@ -212,7 +212,8 @@ def prepare(spec: FitSpec) -> FitPlan:
         seed=seed,
         method=method,
         method_reason=reason,
-        key=_digest({**facts, "seed": str(seed)}).hex(),
+        # What a failed self-check of the collapsed sampler falls to has settings; no seed depends on them.
+        key=_digest({**facts, "sampler": _sampler_facts(spec, method), "seed": str(seed)}).hex(),
     )
 
 
@@ -279,10 +280,9 @@ def _facts(
     method: Method,
     used: Table,
 ) -> dict[str, Any]:
-    sampler = asdict(spec.sampler)
-    # The settings of a method that does not run change nothing.
-    for name in ("seed", *(("warmup", "target_accept", "max_tree_depth") if method == "collapsed" else ())):
-        del sampler[name]
+    sampler = _sampler_facts(spec, method)
+    if method == "collapsed":
+        sampler = {name: sampler[name] for name in ("method", "chains", "draws", "target_accept")}
     return {
         "engine": ENGINE,
         "formula": encoding.formula,
@@ -292,9 +292,16 @@ def _facts(
         "missing": spec.missing,
         "aliased": spec.aliased,
         "levels": {name: [str(level) for level in levels] for name, levels in spec.levels.items()},
-        "sampler": {**sampler, "method": method, "target_accept": float(spec.sampler.target_accept)},
+        "sampler": sampler,
         "columns": used.digest(),
     }
+
+
+def _sampler_facts(spec: FitSpec, method: Method) -> dict[str, Any]:
+    """The settings of the sampler but for the seed."""
+    sampler = asdict(spec.sampler)
+    del sampler["seed"]
+    return {**sampler, "method": method, "target_accept": float(spec.sampler.target_accept)}
 
 
 def _digest(facts: Mapping[str, Any]) -> bytes:

@@ -75,14 +75,17 @@ class Walk:
         Raises InvalidModel (`sampling-failed`) where the density has no number at a start.
         """
         shape, settings, data = self.problem.shape, self.settings, self.problem.data
+        density = self.problem.log_density
         groups = -(-self.plan.sampler.chains // shape.chains)
         first = (*self._start(0), settings, data)
-        self.initialize = COMPILED.get((shape, "initialize"), partial(program.initialize, shape), *first)
+        self.initialize = COMPILED.get(
+            (shape, "initialize"), partial(program.initialize, density, shape), *first
+        )
         states = [self.initialize(*self._start(group), settings, data) for group in range(groups)]
         if not all(np.isfinite(state.potential_energy).all() for state in states):
             raise no_numbers()
         example = states[0], np.array(1), settings, data
-        self.advance = COMPILED.get((shape, "advance"), partial(program.advance, shape), *example)
+        self.advance = COMPILED.get((shape, "advance"), partial(program.advance, density, shape), *example)
         begun = [Place(state, warmed=0, adapting=shape.warmup > 0) for state in states]
         saved = self.monitor.saved()
         self.places = (saved and _read(saved, begun)) or begun
@@ -140,7 +143,7 @@ class Walk:
         numbers = range(group * side, (group + 1) * side)
         root = jax.random.PRNGKey(self.plan.seed)
         keys = np.stack([np.asarray(jax.random.fold_in(root, number)) for number in numbers])
-        return keys, np.stack([self.problem.coordinates.start(self.plan.seed, number) for number in numbers])
+        return keys, np.stack([self.problem.start(self.plan.seed, number) for number in numbers])
 
     def _report(self) -> None:
         sampler, groups = self.plan.sampler, len(self.places)

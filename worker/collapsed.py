@@ -4,7 +4,6 @@ give."""
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -17,6 +16,7 @@ from model.frame.design import Design, Float
 from model.results.effects import CollapsedEffects, Effects, StoredEffects
 from model.results.posterior import FactorPosterior, Posterior
 from model.spec import FitPlan
+from worker.batch import Drawn, padded, read, rows
 from worker.compiled import COMPILED
 from worker.monitor import Cancelled, Monitor
 from worker.padding import CollapsedProblem
@@ -31,33 +31,16 @@ _PILOT_POINTS = 2200
 _THREADS = ThreadPoolExecutor(os.cpu_count(), "evaluate")
 
 
-@dataclass(frozen=True, slots=True)
-class CollapsedPrograms:
-    """The two executables of a shape."""
-
-    evaluate: Callable[..., Any]
-    parameters: Callable[..., Any]
-
-
-def programs(shape: CollapsedShape, data: program.Data) -> CollapsedPrograms:
-    """Find the executables of a shape, or compile them for data of that shape."""
-    theta, noise = np.zeros((program.BATCH, shape.dimension)), np.zeros((program.BATCH, shape.carried))
+def executable(shape: CollapsedShape, data: program.Data) -> Callable[..., Any]:
+    """Find the executable of a shape, or compile it for data of that shape."""
+    theta, noise = np.zeros((shape.dimension, program.BATCH)), np.zeros((shape.carried, program.BATCH))
     evaluate = partial(program.evaluate, shape)
-    return CollapsedPrograms(
-        COMPILED.get((shape, "evaluate"), evaluate, theta, noise, np.array(1), data), _parameters(shape, data)
-    )
-
-
-def _parameters(shape: CollapsedShape, data: program.Data) -> Callable[..., Any]:
-    theta = np.zeros((program.BATCH, shape.dimension))
-    executable: Callable[..., Any] = COMPILED.get(
-        (shape, "parameters"), partial(program.parameters, shape), theta, data
-    )
-    return executable
+    found: Callable[..., Any] = COMPILED.get((shape, "evaluate"), evaluate, theta, noise, np.array(1), data)
+    return found
 
 
 def sample(
-    problem: CollapsedProblem, compiled: CollapsedPrograms, plan: FitPlan, monitor: Monitor
+    problem: CollapsedProblem, evaluate: Callable[..., Any], plan: FitPlan, monitor: Monitor
 ) -> independence.Chains:
     """Walk the hyperparameters; raises Cancelled as soon as the monitor says so, between two calls of the program."""
     shape, proposals = problem.shape, most_proposals_per_draw(problem.shape)
@@ -67,21 +50,23 @@ def sample(
     # Handed over once, not at each of some twenty calls.
     data = jax.device_put(problem.data)
 
+    own = rows(problem)
+
     def density(points: Float, noise: Float) -> tuple[Float, Float]:
         nonlocal done
-        values, carried = np.empty(len(points)), np.empty(noise.shape)
+        values, drawn = np.empty(len(points)), np.empty((len(own), len(points)))
 
-        def evaluate(start: int) -> None:
+        def batch(start: int) -> None:
             nonlocal done
             if monitor.cancelled():
                 raise Cancelled
             part = slice(start, min(start + program.BATCH, len(points)))
             count = part.stop - part.start
-            theta, normal = _batch(problem, points[part]), np.zeros((program.BATCH, shape.carried))
-            normal[:count, problem.carried] = noise[part]
-            log_density, coefficients = compiled.evaluate(theta, normal, np.array(count), data)
+            normal = np.zeros((shape.carried, program.BATCH))
+            normal[problem.carried, :count] = noise[part].T
+            log_density, found = evaluate(padded(problem, points[part]), normal, np.array(count), data)
             values[part] = np.asarray(log_density)[:count]
-            carried[part] = np.asarray(coefficients)[:count][:, problem.carried]
+            drawn[:, part] = np.asarray(found)[own, :count]
             with counting:
                 done += count
                 fraction = min(1.0, done / (total * proposals + _PILOT_POINTS))
@@ -89,9 +74,9 @@ def sample(
 
         starts = range(0, len(points), program.BATCH)
         # XLA spreads large arrays over the cores by itself; calls on small ones are spread here.
-        for _ in _THREADS.map(evaluate, starts) if small and len(starts) > 1 else map(evaluate, starts):
+        for _ in _THREADS.map(batch, starts) if small and len(starts) > 1 else map(batch, starts):
             pass
-        return values, carried
+        return values, drawn
 
     if explains_all(
         lambda points: density(points, np.zeros((len(points), len(problem.carried))))[0], problem
@@ -145,27 +130,24 @@ def _size(shape: CollapsedShape) -> int:
 def posterior(
     problem: CollapsedProblem,
     chains: independence.Chains,
-    dense: Float,
     plan: FitPlan,
     design: Design,
     statistics: Mapping[str, float | int | None],
+    wide: Float | None = None,
 ) -> Posterior:
-    """Read the chains in the user's units; `dense` (chain, draw, ...) are internal deviations of all factors but the
-    first."""
-    shape = problem.shape
-    scalars, roots = _values(problem, chains.theta)
-    sds = shape.sds
-    count = len(problem.integrated)
-    kept = scalars[:, :, sds + 1 + shape.mixed :]
-    factors = _factors(problem, plan, scalars[:, :, :sds], roots, dense)
+    """Read the chains in the user's units; `wide` (chain, draw, dense) are a wide problem's internal deviations of all
+    factors but the first."""
+    drawn = read(problem, chains.drawn)
+    dense = np.moveaxis(drawn.dense, 0, -1) if wide is None else wide
     known_error = design.standard_error is not None
+    factors = _factors(problem, plan, drawn, dense)
     return Posterior(
         encoding=plan.encoding,
         family=plan.family,
         method="collapsed",
         seed=plan.seed,
-        population=_population(problem, chains.carried[:, :, :count], kept, design),
-        parameters={} if known_error else {"sigma": scalars[:, :, sds]},
+        population=_population(problem, drawn, design),
+        parameters={} if known_error else {"sigma": drawn.scalars[problem.shape.sds]},
         factors={factor.name: factors[factor.name] for factor in design.factors},
         x_mean=design.x.mean(axis=0),
         x_covariance=np.cov(design.x, rowvar=False, bias=True).reshape(design.x.shape[1], design.x.shape[1]),
@@ -181,7 +163,7 @@ def posterior(
 
 
 def _factors(
-    problem: CollapsedProblem, plan: FitPlan, sds: Float, roots: list[Float], dense: Float
+    problem: CollapsedProblem, plan: FitPlan, drawn: Drawn, dense: Float
 ) -> dict[str, FactorPosterior]:
     """Each factor's posterior; `dense` (chain, draw, ...) are the internal deviations of all but the first."""
     at = problem.coordinates
@@ -190,8 +172,9 @@ def _factors(
     sd_start = level_start = 0
     for number, factor in enumerate(problem.factors):
         k, levels = len(factor.coefficients), len(factor.levels)
-        back = np.argsort([i for block in factor.blocks for i in block])
-        own = slice(sd_start, sd_start + k)
+        order = [i for block in factor.blocks for i in block]
+        back = np.argsort(order)
+        sd = drawn.scalars[[sd_start + i for i in back]]
         sd_start += k
         effects: Effects
         if number == 0:
@@ -215,48 +198,22 @@ def _factors(
             values = np.swapaxes(internal[:, :, back], -1, -2) * (at.scale / z_scales[factor.name])
             effects = StoredEffects(np.ascontiguousarray(values))
         moment = factor.z.T @ factor.z / len(factor.index)
-        root = roots[number][:, :, back][:, :, :, back]
-        found[factor.name] = FactorPosterior(sds[:, :, own][:, :, back], root, moment, effects)
+        root = np.moveaxis(drawn.root(number, order), (0, 1), (2, 3))
+        found[factor.name] = FactorPosterior(np.moveaxis(sd, 0, -1), root, moment, effects)
     return found
 
 
-def _batch(problem: CollapsedProblem, points: Float) -> Float:
-    """A full batch of hyperparameter vectors whose first rows have these points as their active part."""
-    theta = np.tile(problem.start, (program.BATCH, 1))
-    theta[: len(points), problem.active] = points
-    return theta
-
-
-def _values(problem: CollapsedProblem, theta: Float) -> tuple[Float, list[Float]]:
-    """Scalars (chain, draw, scalar), and of each factor (chain, draw, coef, coef) the root of its correlation
-    matrix."""
-    chains, draws, dim = theta.shape
-    points = theta.reshape(-1, dim)
-    parameters = _parameters(problem.shape, problem.data)
-    data = jax.device_put(problem.data)
-    batches = [points[start : start + program.BATCH] for start in range(0, len(points), program.BATCH)]
-    running = [parameters(_batch(problem, batch), data) for batch in batches]
-    parts = [
-        [np.asarray(array)[: len(batch)] for array in (scalars, *roots)]
-        for batch, (scalars, roots) in zip(batches, running, strict=True)
-    ]
-    scalars, *roots = (
-        np.concatenate(arrays).reshape(chains, draws, *arrays[0].shape[1:])
-        for arrays in zip(*parts, strict=True)
-    )
-    return scalars, roots
-
-
-def _population(problem: CollapsedProblem, integrated: Float, kept: Float, design: Design) -> Float:
+def _population(problem: CollapsedProblem, drawn: Drawn, design: Design) -> Float:
     """Coefficients of the raw columns (chain, draw, coef) from the internal ones that were drawn and those that were
     kept."""
-    at = problem.coordinates
-    standardized = np.empty((*integrated.shape[:2], design.x.shape[1]))
+    at, shape = problem.coordinates, problem.shape
+    kept = drawn.scalars[shape.sds + 1 + shape.mixed :]
+    standardized = np.empty((design.x.shape[1], *kept.shape[1:]))
     columns = list(problem.integrated)
     others = [i for i in range(design.x.shape[1]) if i not in columns]
-    standardized[:, :, columns] = at.ols[columns] + at.scale * integrated
-    standardized[:, :, others] = kept[:, :, : len(others)] * at.scales[others]
-    return standardized @ at.to_raw.T
+    standardized[columns] = at.ols[columns, None, None] + at.scale * drawn.coefficients
+    standardized[others] = kept[: len(others)] * at.scales[others, None, None]
+    return np.moveaxis(np.tensordot(at.to_raw, standardized, 1), 0, -1)
 
 
 def _evidence(problem: CollapsedProblem, chains: independence.Chains) -> float | None:

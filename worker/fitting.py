@@ -98,18 +98,17 @@ def _sample_collapsed(
         try:
             if problem.wide:
                 drawn = wide.sample(problem, plan, monitor)
-                chains, dense = drawn.chains, drawn.dense
+                chains, deviations = drawn.chains, drawn.dense
                 statistics = {"surrogate_error": drawn.error, "eliminations": drawn.eliminations}
             else:
-                compiled = collapsed.programs(problem.shape, problem.data)
-                chains = collapsed.sample(problem, compiled, plan, monitor)
-                dense = chains.carried[:, :, len(problem.integrated) :]
+                evaluate = collapsed.executable(problem.shape, problem.data)
+                chains, deviations = collapsed.sample(problem, evaluate, plan, monitor), None
         except (NoMode, wide.SurrogateFailed) as error:
             return None, str(error)
         if not chains.trustworthy:
             share = f"effective share {chains.effective_share:.2f}"
             return None, f"Pareto k-hat {chains.pareto_k:.2f}, acceptance {chains.acceptance:.2f}, {share}"
-        return collapsed.posterior(problem, chains, dense, plan, design, statistics), ""
+        return collapsed.posterior(problem, chains, plan, design, statistics, deviations), ""
 
 
 class _Silent:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jax import Array
 from numpy.typing import NDArray
 
 from model.distributions import Distribution, Kind
@@ -15,6 +16,7 @@ from model.priors import ResolvedPrior
 from model.spec import FitPlan
 from worker.coordinates import Coordinates
 from worker.penalized import PenalizedFit, penalized_fit
+from worker.programs import full as program
 from worker.programs.hyper import Scalar, Scalars, lkj_constants
 from worker.rows import Rows
 from worker.shape import FullShape, GroupShape, bucket
@@ -32,6 +34,14 @@ class FullProblem:
     coordinates: Coordinates
     order: tuple[int, ...]
     """The design's factors in the program's order."""
+
+    def log_density(self, vector: Array, data: Any) -> tuple[Array, dict[str, Array]]:
+        """Log density at one vector (coordinate,), and the parameters there by name."""
+        return program.log_density(self.shape, program.position(self.shape, vector), data)
+
+    def start(self, seed: int, chain: int) -> Float:
+        """A starting point of its own for each chain."""
+        return self.coordinates.start(seed, chain)
 
 
 def full_problem(plan: FitPlan, design: Design, chains: int) -> FullProblem:

@@ -32,31 +32,44 @@ def fit(plan: FitPlan, design: Design, monitor: Monitor, phase: Phase) -> Poster
     Raises Cancelled when it is stopped before every chain has a draw, and InvalidModel (`sampling-failed`) where the
     density of the model has no number.
     """
-    chains = plan.sampler.chains
     with phase("prepare"):
-        problem = full_problem(plan, design, min(chains, SIDE_BY_SIDE))
+        problem = full_problem(plan, design, side_by_side(plan))
     monitor.report("compiling", 0.0)
     with phase("sample"):
-        walk = Walk(plan, problem, monitor)
-        walk.begin()
-        with ThreadPoolExecutor(min(len(walk.places), os.cpu_count() or 1)) as pool:
-            list(pool.map(walk.move, range(len(walk.places))))
-    drawn = min(0 if place.adapting else place.at for place in walk.places)
+        draws, told = walk(problem, plan, monitor)
+    return _posterior(plan, design, problem, draws, told)
+
+
+def side_by_side(plan: FitPlan) -> int:
+    """How many chains of a plan one call moves."""
+    return min(plan.sampler.chains, SIDE_BY_SIDE)
+
+
+def walk(problem: FullProblem, plan: FitPlan, monitor: Monitor) -> tuple[Draws, Draws]:
+    """Move all chains of a plan; gives draws and what the sampler says of them, by name, (chain, draw, ...).
+
+    Stopped by the monitor it gives the draws that every chain has; raises Cancelled where there is none, and
+    InvalidModel (`sampling-failed`) where the density has no number.
+    """
+    chains = plan.sampler.chains
+    walked = Walk(plan, problem, monitor)
+    walked.begin()
+    with ThreadPoolExecutor(min(len(walked.places), os.cpu_count() or 1)) as pool:
+        list(pool.map(walked.move, range(len(walked.places))))
+    drawn = min(0 if place.adapting else place.at for place in walked.places)
     if not drawn:
         raise Cancelled
-    draws, statistics = (
+    draws, told = (
         {name: np.concatenate([part[name][:, :drawn] for part in parts])[:chains] for name in parts[0]}
-        for parts in ([place.all(which) for place in walk.places] for which in (0, 1))
+        for parts in ([place.all(which) for place in walked.places] for which in (0, 1))
     )
     if not all(np.isfinite(values).all() for values in draws.values()):
         raise no_numbers()
-    statistics["warmed"] = np.array([place.warmed for place in walk.places])
-    return _posterior(plan, design, problem, draws, statistics)
+    told["warmed"] = np.array([place.warmed for place in walked.places])
+    return draws, told
 
 
-def _posterior(
-    plan: FitPlan, design: Design, problem: FullProblem, draws: Draws, statistics: Draws
-) -> Posterior:
+def _posterior(plan: FitPlan, design: Design, problem: FullProblem, draws: Draws, told: Draws) -> Posterior:
     """Read the draws in the user's units, columns and levels."""
     p = design.x.shape[1]
     population = draws["population"][:, :, :p]
@@ -84,20 +97,21 @@ def _posterior(
         factors=factors,
         x_mean=design.x.mean(axis=0),
         x_covariance=np.cov(design.x, rowvar=False, bias=True).reshape(p, p),
-        statistics=_statistics(plan, statistics),
+        statistics=statistics(plan, told),
     )
 
 
-def _statistics(plan: FitPlan, statistics: Draws) -> dict[str, float | int | None]:
-    energy, steps = statistics["energy"], statistics["steps"]
+def statistics(plan: FitPlan, told: Draws) -> dict[str, float | int | None]:
+    """What a posterior keeps of what the sampler says."""
+    energy, steps = told["energy"], told["steps"]
     spread = energy.var(axis=1, ddof=1) if energy.shape[1] > 1 else np.zeros(len(energy))
     moved = (np.diff(energy) ** 2).mean(axis=1) if energy.shape[1] > 1 else spread
     known = bool(np.all(spread > 0) and np.isfinite(energy).all())
     return {
-        "acceptance": float(statistics["accept"].mean()),
-        "divergences": int(statistics["diverging"].sum()),
+        "acceptance": float(told["accept"].mean()),
+        "divergences": int(told["diverging"].sum()),
         "max_tree_depth_hits": int((steps >= 2**plan.sampler.max_tree_depth - 1).sum()),
         "e_bfmi_min": float((moved / spread).min()) if known else None,
         "leapfrog_steps": int(steps.sum()),
-        "warmup": int(statistics["warmed"].max()),
+        "warmup": int(told["warmed"].max()),
     }

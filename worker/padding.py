@@ -156,8 +156,11 @@ def _group_shapes(factors: Sequence[FactorDesign], moments: Moments) -> tuple[Gr
         return tuple(GroupShape(block, 0) for block in blocks)
     # Alone, a factor counts by its distinct levels. A dense level costs more than one that is eliminated alone, so
     # dense factors are padded less generously.
-    first = len(factors[0].levels) if len(factors) > 1 else len(distinct_levels(moments.a)[0])
-    sizes = [level_bucket(first), *(bucket(len(factor.levels)) for factor in factors[1:])]
+    alone = len(factors) == 1
+    distinct = len(distinct_levels(moments.a)[0]) if alone else len(factors[0].levels)
+    # A balanced design has one, and would pay for all the padding.
+    first = 1 if alone and distinct == 1 else level_bucket(distinct)
+    sizes = [first, *(bucket(len(factor.levels)) for factor in factors[1:])]
     return tuple(GroupShape(*both) for both in zip(blocks, sizes, strict=True))
 
 
@@ -236,21 +239,21 @@ def distinct_levels(a: Float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _products(b: Float, places: list[int], level: NDArray[np.int64], shape: CollapsedShape) -> Float:
-    """Products of the sums B of all levels that share A, (pair of coefs, pair of columns, distinct A).
+    """Products of the sums B of all levels that share A, (pair of columns, pair of coefs x distinct A).
 
     A pair of different coefficients stands for both orders of it.
     """
     k, distinct = shape.factors[0].coefficients, shape.factors[0].levels
     pairs = lower_triangle(shape.columns + shape.kept + 1)
     number = {place: i for i, place in enumerate(places)}
-    products = np.zeros((k * (k + 1) // 2, len(pairs), distinct))
+    products = np.zeros((len(pairs), k * (k + 1) // 2, distinct))
     for r, (i, j) in enumerate(lower_triangle(k)):
         for c, (row, column) in enumerate(pairs):
             if row in number and column in number:
                 x, y = number[row], number[column]
                 values = b[i, x] * b[j, y] + (b[j, x] * b[i, y] if i != j else 0.0)
-                products[r, c] = np.bincount(level, weights=values, minlength=distinct)
-    return products
+                products[c, r] = np.bincount(level, weights=values, minlength=distinct)
+    return products.reshape(len(pairs), -1)
 
 
 def _dense_columns(factors: Sequence[FactorDesign]) -> np.ndarray:

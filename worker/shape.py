@@ -65,9 +65,21 @@ class CollapsedShape:
         return self.columns + self.dense
 
     @property
+    def scalars(self) -> int:
+        """Sds, sigma, mixing precisions, kept coefficients."""
+        return self.sds + 1 + self.mixed + self.kept
+
+    @property
+    def drawn(self) -> int:
+        """What comes with the log density of theta: what is carried, scalars, and the triangles of correlation
+        roots."""
+        triangles = (factor.coefficients * (factor.coefficients + 1) // 2 for factor in self.factors)
+        return self.carried + self.scalars + sum(triangles)
+
+    @property
     def dimension(self) -> int:
         """Length of theta: sds, sigma, mixing precisions, kept coefficients, partial correlations."""
-        return self.sds + 1 + self.mixed + self.kept + self.correlations
+        return self.scalars + self.correlations
 
 
 def bucket(size: int) -> int:

@@ -16,6 +16,7 @@ from model.errors import RanefError
 from model.frame.design import Float
 from model.spec import FitPlan
 from model.streams import stream
+from worker.batch import batches, read, read_parameters, rows
 from worker.compiled import COMPILED
 from worker.monitor import Cancelled, Monitor
 from worker.padding import CollapsedProblem
@@ -47,7 +48,7 @@ class SurrogateFailed(RanefError):
 
 @dataclass(frozen=True)
 class WideSample:
-    """Chains, whose carried values are population coefficients, and the other factors' deviations."""
+    """Chains, with which only population coefficients are drawn, and the other factors' deviations."""
 
     chains: independence.Chains
     dense: Float  # (chain, draw, dense), internal
@@ -64,9 +65,9 @@ class _Wide:
         self.problem, self.plan, self.monitor = problem, plan, monitor
         self.crossed = problem.crossed()
         self.eliminations = 0
-        theta, noise = np.zeros((program.BATCH, shape.dimension)), np.zeros((program.BATCH, shape.columns))
+        theta, noise = np.zeros((shape.dimension, program.BATCH)), np.zeros((shape.columns, program.BATCH))
         width = shape.columns + shape.kept + 1
-        cross, log_det = np.zeros((program.BATCH, width, width)), np.zeros(program.BATCH)
+        cross, log_det = np.zeros((width, width, program.BATCH)), np.zeros(program.BATCH)
         self._finish = COMPILED.get(
             (shape, "finish"), partial(program.finish, shape), theta, noise, cross, log_det, problem.data
         )
@@ -84,12 +85,15 @@ class _Wide:
 
     def values(self, points: Float) -> tuple[Float, list[Float]]:
         """Scalars (point, scalar) and roots of the correlation matrices (point, coef, coef)."""
-        parts = []
-        for batch, count in self._batches(self._full(points)):
-            scalars, roots = self._parameters(batch, self.problem.data)
-            parts.append([np.asarray(array)[:count] for array in (scalars, *roots)])
-        scalars, *found = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return scalars, found
+        found = np.empty((self.problem.shape.drawn - self.problem.shape.carried, len(points)))
+        for batch, part in batches(self.problem, points):
+            found[:, part] = np.asarray(self._parameters(batch, self.problem.data))[
+                :, : part.stop - part.start
+            ]
+        drawn = read_parameters(self.problem, found)
+        sizes = [factor.coefficients for factor in self.problem.shape.factors]
+        roots = [np.moveaxis(drawn.root(i, list(range(k))), -1, 0) for i, k in enumerate(sizes)]
+        return drawn.scalars.T, roots
 
     def relative_roots(self, points: Float) -> list[Float]:
         """Of each factor chol(Phi) / sigma (point, coef, coef)."""
@@ -120,7 +124,7 @@ class _Wide:
         return np.array(out)
 
     def density(self, points: Float, noise: Float, left: Float) -> tuple[Float, Float]:
-        """Log density and coefficients where `left` (point, 1 + entries) remains of the sums."""
+        """Log density (point,) and what is drawn (drawn, point) where `left` (point, 1 + entries) remains."""
         problem, width = self.problem, self.problem.shape.columns + self.problem.shape.kept + 1
         places = np.array(problem.places)
         own = np.zeros((len(points), len(places), len(places)))
@@ -128,22 +132,19 @@ class _Wide:
         diagonal = np.arange(len(places))
         own[:, diagonal, diagonal] = np.exp(own[:, diagonal, diagonal])
         own = own @ np.swapaxes(own, -1, -2)
-        values, drawn = np.empty(len(points)), np.empty(noise.shape)
-        done = 0
-        for batch, count in self._batches(self._full(points)):
-            part = slice(done, done + count)
-            normal, cross = (
-                np.zeros((program.BATCH, problem.shape.columns)),
-                np.zeros((program.BATCH, width, width)),
-            )
-            normal[:count, problem.carried] = noise[part]
-            cross[np.ix_(np.arange(count), places, places)] = own[part]
+        own_rows = rows(problem)
+        values, drawn = np.empty(len(points)), np.empty((len(own_rows), len(points)))
+        for batch, part in batches(problem, points):
+            count = part.stop - part.start
+            normal = np.zeros((problem.shape.columns, program.BATCH))
+            normal[problem.carried, :count] = noise[part].T
+            cross = np.zeros((width, width, program.BATCH))
+            cross[np.ix_(places, places, np.arange(count))] = np.moveaxis(own[part], 0, -1)
             log_det = np.zeros(program.BATCH)
             log_det[:count] = left[part, 0]
-            log_density, coefficients = self._finish(batch, normal, cross, log_det, problem.data)
+            log_density, found = self._finish(batch, normal, cross, log_det, problem.data)
             values[part] = np.asarray(log_density)[:count]
-            drawn[part] = np.asarray(coefficients)[:count][:, problem.carried]
-            done += count
+            drawn[:, part] = np.asarray(found)[own_rows, :count]
         return values, drawn
 
     def through(self, surrogate: Surrogate) -> Callable[[Float, Float], tuple[Float, Float]]:
@@ -172,13 +173,6 @@ class _Wide:
             scaled.append(ratios[:, start : start + k, None] * root)
             start += k
         return scaled
-
-    def _batches(self, theta: Float) -> Any:
-        for start in range(0, len(theta), program.BATCH):
-            part = theta[start : start + program.BATCH]
-            batch = np.tile(self.problem.start, (program.BATCH, 1))
-            batch[: len(part)] = part
-            yield batch, len(part)
 
 
 def sample(problem: CollapsedProblem, plan: FitPlan, monitor: Monitor) -> WideSample:
@@ -250,16 +244,14 @@ def _deviations(wide: _Wide, chains: independence.Chains) -> Float:
     problem, plan = wide.problem, wide.plan
     size = chains.theta.shape[:2]
     points = chains.theta.reshape(-1, chains.theta.shape[-1])
-    scalars, _ = wide.values(points)
-    shape = problem.shape
+    drawn, shape = read(problem, chains.drawn.reshape(len(chains.drawn), -1)), problem.shape
+    scalars = drawn.scalars.T
     sigma = scalars[:, shape.sds] * problem.data["sigma_unit"]
     count = len(problem.integrated)
     kept = scalars[:, shape.sds + 1 + shape.mixed :][:, : len(problem.places) - 1 - count]
     data = problem.data
     given = (kept - data["kept_offset"][: kept.shape[1]]) * data["kept_unit"][: kept.shape[1]]
-    known = np.concatenate(
-        [-chains.carried.reshape(len(points), -1), -given, np.ones((len(points), 1))], axis=1
-    )
+    known = np.concatenate([-drawn.coefficients.T, -given, np.ones((len(points), 1))], axis=1)
     noise = np.concatenate(
         [
             stream(plan.seed, "dense", chain).standard_normal((size[1], wide.crossed.width))
@@ -267,5 +259,4 @@ def _deviations(wide: _Wide, chains: independence.Chains) -> Float:
         ]
     )
     wide.monitor.report("drawing levels", 0.7, len(points))
-    drawn = wide.crossed.draw(wide.relative_roots(points), known, sigma, noise)
-    return drawn.reshape(*size, -1)
+    return wide.crossed.draw(wide.relative_roots(points), known, sigma, noise).reshape(*size, -1)

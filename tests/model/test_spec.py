@@ -59,6 +59,8 @@ def test_equal_requests_have_equal_keys() -> None:
         {"center": False},
         {"sampler": SamplerSettings(seed=1)},
         {"sampler": SamplerSettings(draws=999)},
+        {"sampler": SamplerSettings(warmup=500)},
+        {"sampler": SamplerSettings(max_tree_depth=12)},
         {"sampler": SamplerSettings(method="nuts")},
         {"priors": (PriorStatement("normal(0, 1)", "b"),)},
         {"data": columns(seed=2)},

@@ -1,7 +1,7 @@
 """The collapsed density against dense linear algebra: the same numbers without any of its tricks."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from model.priors import PriorStatement
 from model.spec import FitPlan
 from tests.worker.models import NORMAL, plan
 from worker import collapsed
+from worker.batch import Drawn, padded, read, rows
 from worker.padding import CollapsedProblem, collapsed_problem
 from worker.programs import collapsed as program
 
@@ -51,10 +52,10 @@ def _statements(prior: str, *classes: str) -> tuple[PriorStatement, ...]:
 
 
 @cache
-def built(name: str) -> tuple[FitPlan, CollapsedProblem, collapsed.CollapsedPrograms]:
+def built(name: str) -> tuple[FitPlan, CollapsedProblem, Callable[..., Any]]:
     made = MODELS[name]()
     problem = collapsed_problem(made, made.design())
-    return made, problem, collapsed.programs(problem.shape, problem.data)
+    return made, problem, collapsed.executable(problem.shape, problem.data)
 
 
 def points(problem: CollapsedProblem, count: int = 5) -> np.ndarray[Any, Any]:
@@ -65,19 +66,21 @@ def points(problem: CollapsedProblem, count: int = 5) -> np.ndarray[Any, Any]:
 
 
 def evaluate(name: str, theta: np.ndarray[Any, Any], noise: np.ndarray[Any, Any] | None = None) -> Any:
-    _, problem, programs = built(name)
-    batch = np.zeros((program.BATCH, problem.shape.carried))
+    _, problem, executable = built(name)
+    batch = np.zeros((problem.shape.carried, program.BATCH))
     if noise is not None:
-        batch[: len(noise), problem.carried] = noise
-    full = collapsed._batch(problem, theta)
-    density, coefficients = programs.evaluate(full, batch, np.array(len(theta)), problem.data)
-    return np.asarray(density)[: len(theta)], np.asarray(coefficients)[: len(theta)][:, problem.carried]
+        batch[problem.carried, : len(noise)] = noise.T
+    density, drawn = executable(padded(problem, theta), batch, np.array(len(theta)), problem.data)
+    own = read(problem, np.asarray(drawn)[rows(problem), : len(theta)])
+    return np.asarray(density)[: len(theta)], own
 
 
 def values(name: str, theta: np.ndarray[Any, Any]) -> tuple[Any, list[Any]]:
-    _, problem, programs = built(name)
-    scalars, roots = programs.parameters(collapsed._batch(problem, theta), problem.data)
-    return np.asarray(scalars)[: len(theta)], [np.asarray(root)[: len(theta)] for root in roots]
+    _, problem, _ = built(name)
+    _, drawn = evaluate(name, theta)
+    sizes = [factor.coefficients for factor in problem.shape.factors]
+    roots = [np.moveaxis(drawn.root(i, list(range(k))), -1, 0) for i, k in enumerate(sizes)]
+    return drawn.scalars.T, roots
 
 
 def at_point(roots: list[Any], t: int) -> list[Any]:
@@ -240,15 +243,13 @@ def test_the_density_is_the_marginal_likelihood_times_the_prior(name: str) -> No
 def test_coefficients_are_drawn_from_their_conditional_distribution(name: str) -> None:
     made, problem, _ = built(name)
     theta = points(problem, 1)
-    p, size = len(problem.integrated), len(problem.carried)
+    size = len(problem.carried)
     noise = np.vstack([np.zeros(size), np.eye(size)])
     _, drawn = evaluate(name, np.repeat(theta, size + 1, axis=0), noise)
     scalars, roots = values(name, theta)
-    kept = scalars[:, problem.shape.sds + 1 + problem.shape.mixed :]
     design = made.design()
-    raw = collapsed._population(problem, drawn[None, :, :p], np.repeat(kept[None], size + 1, axis=1), design)[
-        0
-    ]
+    one_chain = Drawn(*(part[:, None] for part in drawn[:3]), triangles=[])
+    raw = collapsed._population(problem, one_chain, design)[0]
     if made.center and design.intercept:
         raw[:, 0] += raw[:, 1:] @ design.x[:, 1:].mean(axis=0)
     units = [problem.coordinates.scale / _z_scale(problem, made, f.name) for f in problem.factors[1:]]
@@ -256,7 +257,7 @@ def test_coefficients_are_drawn_from_their_conditional_distribution(name: str) -
         np.repeat(u[[i for b in f.blocks for i in b]], len(f.levels))
         for u, f in zip(units, problem.factors[1:], strict=True)
     ]
-    others = drawn[:, p:] * np.concatenate([np.zeros(0), *ordered])
+    others = drawn.dense.T * np.concatenate([np.zeros(0), *ordered])
     chosen = np.concatenate([raw[:, list(problem.integrated)], others], axis=1)
     mean, covariance = Dense(made, problem, scalars[0], at_point(roots, 0)).coefficients()
     np.testing.assert_allclose(chosen[0], mean, rtol=1e-7, atol=1e-8)
@@ -273,15 +274,15 @@ def test_the_log_evidence_of_a_known_model() -> None:
     fixed = _statements("constant(0.8)", "sigma")
     made = plan("y ~ x + (1 | g)", (*NORMAL[:3], *fixed))
     problem = collapsed_problem(made, made.design())
-    programs = collapsed.programs(problem.shape, problem.data)
+    executable = collapsed.executable(problem.shape, problem.data)
 
     class Silent:
         def report(self, *_: Any, **__: Any) -> None: ...
         def cancelled(self) -> bool:
             return False
 
-    chains = collapsed.sample(problem, programs, made, Silent())
-    posterior = collapsed.posterior(problem, chains, chains.carried[:, :, 2:], made, made.design(), {})
+    chains = collapsed.sample(problem, executable, made, Silent())
+    posterior = collapsed.posterior(problem, chains, made, made.design(), {})
 
     def likelihood(sd: float) -> float:
         dense = Dense(made, problem, np.array([sd, 0.8]), [np.eye(1)])

@@ -32,13 +32,13 @@ def test_log_density_of_the_transformed_parameter(text: str, bounds: tuple[float
     scalars = Scalars.of([Scalar(parse_distribution(text), bounds, 1.7, 0.3, form)])  # type: ignore[arg-type]
     data = {name: jnp.asarray(array) for name, array in scalars.as_dict().items()}
     lower, upper = scalars.walls
-    t = np.linspace(max(lower[0], -2.0) + 0.1, min(upper[0], 2.0) - 0.1, 9)[:, None]
+    t = np.linspace(max(lower[0], -2.0) + 0.1, min(upper[0], 2.0) - 0.1, 9)[None]
     value, log_prior = (np.asarray(part) for part in constrain(jnp.asarray(t), data))
     h = 1e-6
     above, below = (np.asarray(constrain(jnp.asarray(t + s), data)[0]) for s in (h, -h))
-    slope = np.abs(above - below)[:, 0] / (2 * h)
+    slope = np.abs(above - below)[0] / (2 * h)
     prior = parse_distribution(text)
-    expected = prior.log_density(value[:, 0]) - prior.log_mass(*bounds) + np.log(slope)
+    expected = prior.log_density(value[0]) - prior.log_mass(*bounds) + np.log(slope)
     np.testing.assert_allclose(log_prior, expected, atol=1e-6)
     assert np.all((value > bounds[0]) & (value < bounds[1]))
 

@@ -14,7 +14,7 @@ FREE = (np.full(3, -np.inf), np.full(3, np.inf))
 
 
 def carry(log_density: Any) -> Any:
-    return lambda points, noise: (log_density(points), noise + points[:, :1])
+    return lambda points, noise: (log_density(points), (noise + points[:, :1]).T)
 
 
 def run(log_density: Any, start: Array, walls: Any = None, chains: int = 4, draws: int = 4000) -> Chains:
@@ -61,7 +61,7 @@ def test_a_bounded_density_piled_up_at_its_upper_wall() -> None:
 
 def test_what_is_carried_belongs_to_its_point() -> None:
     chains = run(lambda x: -0.5 * (x**2).sum(axis=1), np.zeros(2))
-    noise = chains.carried[:, :, 0] - chains.theta[:, :, 0]
+    noise = chains.drawn[0] - chains.theta[:, :, 0]
     assert stats.kstest(noise.ravel()[::5], "norm").pvalue > 1e-3
     assert abs(np.corrcoef(noise.ravel(), chains.theta[:, :, 0].ravel())[0, 1]) < 0.05
 

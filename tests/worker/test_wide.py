@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -57,18 +58,13 @@ def test_exact_elimination_gives_the_marginal_likelihood(name: str) -> None:
 
 def _log_prior(name: str, points: Any) -> Any:
     """Log prior density of theta, as the compiled program of the same model has it where nothing was observed."""
-    from worker.programs.collapsed import _correlations, _split
-    from worker.programs.hyper import constrain
+    from worker.programs.collapsed import _read
 
     made = plan(MODELS[name][0], MODELS[name][1])
     problem = collapsed_problem(made, made.design())
     theta = np.tile(problem.start, (len(points), 1))
     theta[:, problem.active] = points
-    scalar_part, correlation_part = _split(problem.shape, theta)  # type: ignore[arg-type]
-    data = {name: np.asarray(v) if not isinstance(v, dict) else v for name, v in problem.data.items()}
-    _, first = constrain(scalar_part, data["scalars"])
-    _, second = _correlations(problem.shape, correlation_part, data)
-    return np.asarray(first) + np.asarray(second)
+    return np.asarray(_read(problem.shape, jnp.asarray(theta.T), problem.data).log_prior)
 
 
 @pytest.mark.usefixtures("on_the_host")

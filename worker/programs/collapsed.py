@@ -6,7 +6,7 @@ that are not conditionally independent from their exact normal distribution give
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -55,161 +55,192 @@ def _power_of_two(size: float) -> int:
 def evaluate(
     shape: CollapsedShape, theta: Array, noise: Array, count: Array, data: Data
 ) -> tuple[Array, Array]:
-    """Evaluate the first `count` rows of theta (BATCH, hyper).
+    """Evaluate the first `count` columns of theta (hyper, BATCH).
 
-    Gives the log density (BATCH,) and internal coefficients (BATCH, carried), those of the population and then those
-    of the dense factors: their conditional mean plus a root of their conditional covariance times `noise` (BATCH,
-    carried).
+    Gives the log density (BATCH,) and what is drawn with each vector (drawn, BATCH): internal coefficients, those of
+    the population and then those of the dense factors (their conditional mean plus a root of their conditional
+    covariance times `noise` (carried, BATCH)), and the parameters behind theta, as `parameters` has them.
     """
     chunk = chunk_size(shape)
 
     def step(number: Array, filled: tuple[Array, Array]) -> tuple[Array, Array]:
         start = number * chunk
-        points = jax.lax.dynamic_slice_in_dim(theta, start, chunk)
-        log_density, coefficients = _density(
-            shape, points, jax.lax.dynamic_slice_in_dim(noise, start, chunk), data
+        points, normal = (
+            jax.lax.dynamic_slice_in_dim(array, start, chunk, axis=1) for array in (theta, noise)
         )
+        log_density, drawn = _density(shape, points, normal, data)
         return (
             jax.lax.dynamic_update_slice_in_dim(filled[0], log_density, start, axis=0),
-            jax.lax.dynamic_update_slice_in_dim(filled[1], coefficients, start, axis=0),
+            jax.lax.dynamic_update_slice_in_dim(filled[1], drawn, start, axis=1),
         )
 
-    empty = jnp.full((BATCH,), -jnp.inf), jnp.zeros((BATCH, shape.carried))
+    empty = jnp.full((BATCH,), -jnp.inf), jnp.zeros((shape.drawn, BATCH))
     filled: tuple[Array, Array] = jax.lax.fori_loop(0, (count + chunk - 1) // chunk, step, empty)
     return filled
 
 
-def parameters(shape: CollapsedShape, theta: Array, data: Data) -> tuple[Array, tuple[Array, ...]]:
-    """The values behind theta (vector, hyper): scalars (vector, scalar), and of each factor (vector, coef, coef) the
-    root of its correlation matrix.
+def parameters(shape: CollapsedShape, theta: Array, data: Data) -> Array:
+    """The values (parameter, vector) behind theta (hyper, vector): scalars, and of each factor the root of its
+    correlation matrix, its lower triangle row by row.
     """
-    scalar_part, correlation_part = _split(shape, theta)
-    scalars, _ = constrain(scalar_part, data["scalars"])
-    roots, _ = _correlations(shape, correlation_part, data)
-    return scalars, tuple(_stacked(root, theta.shape[0]) for root in roots)
+    return _read(shape, theta, data).values
 
 
-def _split(shape: CollapsedShape, theta: Array) -> tuple[Array, Array]:
-    """Scalars [sds, sigma, mixing precisions, kept coefficients] come first, then the correlations."""
-    scalars = shape.dimension - shape.correlations
-    return theta[:, :scalars], theta[:, scalars:]
+class _Hyper(NamedTuple):
+    """What theta means: scalars [sds, sigma, mixing precisions, kept coefficients] (scalar, vector), roots of the
+    factors' correlation matrices, and the log prior density (vector,) of theta."""
+
+    scalars: Array
+    roots: Roots
+    log_prior: Array
+
+    @property
+    def values(self) -> Array:
+        """All of it that is reported, (parameter, vector)."""
+        zero = jnp.zeros(self.scalars.shape[1])
+        entries = [zero + root[i][j] for root in self.roots for i, j in lower_triangle(len(root))]
+        return jnp.concatenate([self.scalars, *(entry[None] for entry in entries)])
 
 
-def _correlations(shape: CollapsedShape, t: Array, data: Data) -> tuple[Roots, Array]:
-    """Roots of the factors' correlation matrices, and the log density of all correlations."""
-    roots, log_prior, start = [], jnp.zeros(t.shape[0]), 0
+def _read(shape: CollapsedShape, theta: Array, data: Data) -> _Hyper:
+    """Scalars come first in theta, then the partial correlations of each factor."""
+    start = shape.dimension - shape.correlations
+    scalars, log_prior = constrain(theta[:start], data["scalars"])
+    roots = []
     for number, factor in enumerate(shape.factors):
-        own = t[:, start : start + factor.correlations]
+        own = theta[start : start + factor.correlations]
         root, log_lkj = correlation_root(own, factor.blocks, data["lkj"][number])
         roots.append(root)
         log_prior += log_lkj
         start += factor.correlations
-    return roots, log_prior
+    return _Hyper(scalars, roots, log_prior)
 
 
 def _density(shape: CollapsedShape, theta: Array, noise: Array, data: Data) -> tuple[Array, Array]:
-    """Log density and coefficients of one chunk (vector, hyper)."""
+    """Log density (vector,) and what is drawn (drawn, vector) of one chunk (hyper, vector)."""
     p, sds = shape.columns, shape.sds
-    scalar_part, correlation_part = _split(shape, theta)
-    scalars, _ = constrain(scalar_part, data["scalars"])
-    correlations, _ = _correlations(shape, correlation_part, data)
-    ratio = scalars[:, :sds] * data["sd_unit"] / (scalars[:, sds] * data["sigma_unit"])[:, None]
-    # Without the barrier XLA would fuse the transforms of theta into the loops over levels, and do them once for each.
-    relative = jax.lax.optimization_barrier(_relative_roots(correlations, ratio))
+    hyper = _read(shape, theta, data)
+    sigma = hyper.scalars[sds] * data["sigma_unit"]
+    ratio = hyper.scalars[:sds] * data["sd_unit"][:, None] / sigma
+    relative = _in_memory(_relative_roots(hyper.roots, ratio), data)
     if not shape.dense:
         cross, log_det = _without_first(shape, relative, data)
-        return finish(shape, theta, noise, cross, log_det, data)
-    cross, log_det = _without_first_beside_dense(shape, relative, data)
-    (lower, white), cross, log_det_dense = _without_dense(shape, relative, cross)
-    log_density, coefficients = finish(shape, theta, noise[:, :p], cross, log_det + log_det_dense, data)
-    sigma = scalars[:, sds] * data["sigma_unit"]
-    known = jnp.concatenate([-coefficients, _given(shape, scalars, data)], axis=-1)
-    deviations = _dense_draw(lower, white, known, sigma, noise[:, p:])
-    return log_density, jnp.concatenate([coefficients, deviations], axis=-1)
+        log_density, coefficients = _finish(shape, hyper, noise, cross, log_det, data)
+        return log_density, jnp.concatenate([coefficients, hyper.values])
+    beside, log_det = _without_first_beside_dense(shape, relative, data)
+    (lower, white), beside, log_det_dense = _without_dense(shape, relative, beside)
+    cross = jnp.moveaxis(beside, 0, -1)
+    log_density, coefficients = _finish(shape, hyper, noise[:p], cross, log_det + log_det_dense, data)
+    known = jnp.concatenate([-coefficients, _given(shape, hyper.scalars, data)])
+    deviations = _dense_draw(lower, white, known.T, sigma, noise[p:].T)
+    return log_density, jnp.concatenate([coefficients, deviations.T, hyper.values])
 
 
 def finish(
     shape: CollapsedShape, theta: Array, noise: Array, cross: Array, log_det: Array, data: Data
 ) -> tuple[Array, Array]:
-    """Log density, and a draw of the population coefficients, where all group-level effects are eliminated.
+    """Log density (vector,), and (drawn, vector) population coefficients and parameters, where all group-level effects
+    are eliminated already.
 
-    `cross` (vector, column, column) are the cross-products of [X, kept columns, y] that are left, in units of sigma^2;
+    `cross` (column, column, vector) are the cross-products of [X, kept columns, y] that are left, in units of sigma^2;
     `log_det` (vector,) is half the log determinant of what was eliminated.
     """
+    hyper = _read(shape, theta, data)
+    log_density, coefficients = _finish(shape, hyper, noise, cross, log_det, data)
+    return log_density, jnp.concatenate([coefficients, hyper.values])
+
+
+def _finish(
+    shape: CollapsedShape, hyper: _Hyper, noise: Array, cross: Array, log_det: Array, data: Data
+) -> tuple[Array, Array]:
+    """Log density (vector,) and population coefficients (coef, vector)."""
     p, sds = shape.columns, shape.sds
-    scalar_part, correlation_part = _split(shape, theta)
-    scalars, log_prior = constrain(scalar_part, data["scalars"])
-    _, log_lkj = _correlations(shape, correlation_part, data)
-    sigma, mixing = scalars[:, sds] * data["sigma_unit"], scalars[:, sds + 1 : sds + 1 + shape.mixed]
-    h = cross / (sigma**2)[:, None, None]
+    sigma, mixing = hyper.scalars[sds] * data["sigma_unit"], hyper.scalars[sds + 1 : sds + 1 + shape.mixed]
+    h = cross / sigma**2
     # Columns whose coefficients are given join y: their coefficients are known here.
-    given = _given(shape, scalars, data)
-    contracted = jnp.einsum("vij,vj->vi", h[:, :, p:], given)
-    q0 = jnp.einsum("vi,vi->v", contracted[:, p:], given)
-    log_mixing = jnp.log(mixing) @ data["mix"].T  # (vector, column); zero for coefficients without a mixture
-    precision = data["precision"] * jnp.exp(log_mixing)
-    to_prior = data["to_prior"]
-    full = h[:, :p, :p] + jnp.einsum("ji,vj,jl->vil", to_prior, precision, to_prior)
-    r = contracted[:, :p] + (precision * data["location"]) @ to_prior
-    constant = q0 + precision @ data["location"] ** 2
+    given = _given(shape, hyper.scalars, data)
+    contracted = jnp.sum(h[:, p:] * given, axis=1)
+    q0 = jnp.sum(contracted[p:] * given, axis=0)
+    log_mixing = data["mix"] @ jnp.log(mixing)  # (coef, vector); zero for coefficients without a mixture
+    precision = data["precision"][:, None] * jnp.exp(log_mixing)
+    to_prior, location = data["to_prior"], data["location"][:, None]
+    products = (to_prior.T[:, None, :] * to_prior.T[None, :, :]).reshape(p * p, p)
+    full = h[:p, :p] + (products @ precision).reshape(p, p, -1)
+    r = contracted[:p] + to_prior.T @ (precision * location)
+    constant = q0 + jnp.sum(precision * location**2, axis=0)
     coefficients, half_log_det, quadratic = _normal(full, r, noise)
     log_density = (
-        log_prior
-        + log_lkj
+        hyper.log_prior
         - data["count"] * jnp.log(sigma)
         - log_det
         - 0.5 * (constant - quadratic)
         - half_log_det
-        + 0.5 * jnp.sum(log_mixing, axis=-1)
+        + 0.5 * jnp.sum(log_mixing, axis=0)
         + data["log_constant"]
     )
     return log_density, coefficients
 
 
 def _given(shape: CollapsedShape, scalars: Array, data: Data) -> Array:
-    """What the columns [kept, y] are multiplied by: the negated internal kept coefficients, and one."""
-    kept = scalars[:, shape.sds + 1 + shape.mixed :]
-    return jnp.concatenate(
-        [-(kept - data["kept_offset"]) * data["kept_unit"], jnp.ones((scalars.shape[0], 1))], axis=-1
-    )
+    """What the columns [kept, y] are multiplied by, (column, vector): the negated internal kept coefficients, and
+    one."""
+    kept = scalars[shape.sds + 1 + shape.mixed :]
+    internal = (kept - data["kept_offset"][:, None]) * data["kept_unit"][:, None]
+    return jnp.concatenate([-internal, jnp.ones((1, scalars.shape[1]))])
 
 
 def _relative_roots(correlations: Roots, ratio: Array) -> Roots:
-    """chol(Phi) / sigma of each factor; `ratio` (vector, sd) are the sds over sigma."""
+    """chol(Phi) / sigma of each factor; `ratio` (sd, vector) are the sds over sigma."""
     roots, start = [], 0
     for root in correlations:
         k = len(root)
-        roots.append(
-            [[ratio[:, start + i] * root[i][j] if j <= i else 0.0 for j in range(k)] for i in range(k)]
-        )
+        roots.append([[ratio[start + i] * root[i][j] if j <= i else 0.0 for j in range(k)] for i in range(k)])
         start += k
     return roots
+
+
+def _in_memory(roots: Roots, data: Data) -> Roots:
+    """The same numbers, read from memory.
+
+    Else XLA would fuse the transforms of theta into the loops over levels, and do them again for each level; it takes
+    an `optimization_barrier` away before it fuses. It does not fuse an update at a place that it cannot know.
+    """
+    if not roots:
+        return roots
+    entries = jnp.stack([root[i][j] for root in roots for i, j in lower_triangle(len(root))])
+    place = jnp.zeros((), int), (data["count"] < 0).astype(int)  # a number of rows, so never below zero
+    room = jnp.zeros((len(entries), entries.shape[1] + 1))
+    written = jax.lax.dynamic_update_slice(room, entries, place)
+    again = iter(jax.lax.dynamic_slice(written, (0, 0), entries.shape))
+    return [
+        [[next(again) if j <= i else 0.0 for j in range(len(root))] for i in range(len(root))]
+        for root in roots
+    ]
 
 
 def _without_first(shape: CollapsedShape, relative: Roots, data: Data) -> tuple[Array, Array]:
     """Eliminate the first factor level by level, where there is no other.
 
-    Gives S - sum W'W (vector, column, column) of [X, kept columns, y], and the sum of log det C. A level's W'W is
+    Gives S - sum W'W (column, column, vector) of [X, kept columns, y], and the sum of log det C. A level's W'W is
     B' (T M^-1 T') B: linear in products of its sums, and the same function of theta for all levels that share A. So
     the products of such levels are added up beforehand, and what is left is one product of two matrices.
     """
     if not shape.factors:
-        return data["s"][None], jnp.zeros(1)
+        return data["s"][:, :, None], jnp.zeros(1)
     k = shape.factors[0].coefficients
-    root = [[_with_axis(entry) for entry in row] for row in relative[0]]  # (vector, 1) against distinct A
-    lower = cholesky(identity_plus_congruence(root, data["a"]), jnp.sqrt)
+    root = [[_with_axis(entry, 0) for entry in row] for row in relative[0]]  # (1, vector) against distinct A
+    lower = cholesky(identity_plus_congruence(root, data["a"][..., None]), jnp.sqrt)
     # One logarithm per level, not one per coefficient: it is the dearest of the elementwise operations.
-    log_det = jnp.log(math.prod(lower[i][i] for i in range(k))) @ data["multiplicity"]
+    log_det = data["multiplicity"] @ jnp.log(math.prod(lower[i][i] for i in range(k)))
     columns = [solve_lower(lower, [root[i][r] for r in range(k)]) for i in range(k)]  # of C^-1 T'
-    pairs = lower_triangle(k)
     # Stacked, so that XLA computes them in one pass and not once more for each product below.
-    inner = jnp.stack([sum(columns[i][r] * columns[j][r] for r in range(k)) for i, j in pairs])
-    explained = sum(inner[number] @ data["products"][number].T for number in range(len(pairs)))
+    inner = jnp.stack([sum(columns[i][r] * columns[j][r] for r in range(k)) for i, j in lower_triangle(k)])
+    explained = data["products"] @ inner.reshape(-1, inner.shape[-1])
     width = shape.columns + shape.kept + 1
     rows, cells = np.array(lower_triangle(width)).T
     place = np.zeros((width, width), dtype=int)
     place[rows, cells] = place[cells, rows] = np.arange(len(rows))
-    return data["s"] - explained[:, place], log_det
+    return data["s"][:, :, None] - explained[place], log_det
 
 
 def _without_first_beside_dense(shape: CollapsedShape, relative: Roots, data: Data) -> tuple[Array, Array]:
@@ -267,35 +298,31 @@ def _dense_draw(lower: Array, white: Array, known: Array, sigma: Array, noise: A
 
 
 def _normal(precision: Array, r: Array, noise: Array) -> tuple[Array, Array, Array]:
-    """Of the normal with this precision P and mean P^-1 r: a draw made of `noise`, log det(P) / 2, and r'P^-1 r.
+    """Of the normal with this precision P (coef, coef, vector) and mean P^-1 r: a draw made of `noise`, both (coef,
+    vector), log det(P) / 2, and r'P^-1 r.
 
     With P = LL' the draw is L'^-1 (L^-1 r + noise).
     """
-    size = r.shape[-1]
+    size = len(r)
     if size == 0:
-        zero = jnp.zeros(r.shape[0])
+        zero = jnp.zeros(r.shape[1])
         return r, zero, zero
     if size <= _UNROLLED:
-        lower = cholesky([[precision[:, i, j] for j in range(size)] for i in range(size)], jnp.sqrt)
-        white = solve_lower(lower, [r[:, i] for i in range(size)])
-        draw = solve_lower_transposed(lower, [white[i] + noise[:, i] for i in range(size)])
+        lower = cholesky([[precision[i, j] for j in range(size)] for i in range(size)], jnp.sqrt)
+        white = solve_lower(lower, list(r))
+        draw = solve_lower_transposed(lower, [white[i] + noise[i] for i in range(size)])
         half_log_det = jnp.log(math.prod(lower[i][i] for i in range(size)))
-        return jnp.stack(draw, axis=-1), half_log_det, sum(w**2 for w in white)
-    factor = jnp.linalg.cholesky(precision)
-    solved = solve_triangular(factor, r[..., None], lower=True)
-    drawn = solve_triangular(factor, solved + noise[..., None], lower=True, trans="T")[..., 0]
+        return jnp.stack(draw), half_log_det, sum(w**2 for w in white)
+    factor = jnp.linalg.cholesky(jnp.moveaxis(precision, -1, 0))
+    solved = solve_triangular(factor, r.T[..., None], lower=True)
+    drawn = solve_triangular(factor, solved + noise.T[..., None], lower=True, trans="T")[..., 0]
     half_log_det = jnp.sum(jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)), axis=-1)
-    return drawn, half_log_det, jnp.sum(solved[..., 0] ** 2, axis=-1)
+    return drawn.T, half_log_det, jnp.sum(solved[..., 0] ** 2, axis=-1)
 
 
 def lower_triangle(size: int) -> list[tuple[int, int]]:
     """Row and column of the entries on and below the diagonal, row by row."""
     return [(i, j) for i in range(size) for j in range(i + 1)]
-
-
-def _stacked(root: list[list[Array | float]], vectors: int) -> Array:
-    zero = jnp.zeros(vectors)
-    return jnp.stack([jnp.stack([zero + entry for entry in row], axis=-1) for row in root], axis=-2)
 
 
 def _with_axis(entry: Any, axis: int = -1) -> Any:

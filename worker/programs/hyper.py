@@ -5,7 +5,7 @@ Which transform and which prior a parameter has is data, not program text, so on
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -36,32 +36,30 @@ class Transform(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scalars:
-    """Transforms and priors of scalar parameters, each field of shape (parameter,) or (parameter, 3)."""
+    """Transforms and priors of scalar parameters, each field of shape (parameter,) or (term, parameter)."""
 
     transform: np.ndarray
     offset: Float
     unit: Float
     end: Float
     """Where t ends above, infinity for most."""
-    kind: np.ndarray
-    arguments: Float  # (parameter, 3)
+    terms: Float
+    """What `log_kernel` makes of a value, by the rows of `_Terms`."""
     log_constant: Float
     """What no value of t changes of its log density: the prior's normalizer, its mass on the interval, the unit."""
 
     @classmethod
     def of(cls, rows: "list[Scalar]") -> "Scalars":
         """Stack the description of single parameters."""
-        arguments = np.zeros((len(rows), 3))
-        for i, row in enumerate(rows):
-            arguments[i, : len(row.prior.arguments)] = row.prior.arguments
         parts = [row.placed() for row in rows]
         return cls(
             transform=np.array([p[0] for p in parts], dtype=np.int32),
             offset=np.array([p[1] for p in parts], dtype=float),
             unit=np.array([p[2] for p in parts], dtype=float),
             end=np.array([row.end for row in rows], dtype=float),
-            kind=np.array([int(row.prior.kind) for row in rows], dtype=np.int32),
-            arguments=arguments,
+            terms=np.array([_terms(row.prior) for row in rows], dtype=float)
+            .reshape(-1, len(_Terms._fields))
+            .T,
             log_constant=np.array([row.log_constant for row in rows], dtype=float),
         )
 
@@ -141,72 +139,124 @@ class Scalar:
 
 
 def constrain(t: Array, scalars: dict[str, Array]) -> tuple[Array, Array]:
-    """Values (..., parameter) at real numbers t of that shape, and the log prior density of t, summed over
-    parameters."""
-    transform, offset, unit = scalars["transform"], scalars["offset"], scalars["unit"]
-    chosen = [transform == code for code in Transform]
+    """Values (parameter, ...) at real numbers t of that shape, and the log prior density (...) of t, summed over
+    parameters.
+
+    Every case is computed for every parameter and one is selected, so all share one exponential and one logarithm.
+    """
+    transform, offset, unit, end, constant = (
+        _beside(scalars[name], t) for name in ("transform", "offset", "unit", "end", "log_constant")
+    )
+    positive, bounded, cube, half = (
+        transform == code for code in (Transform.POSITIVE, Transform.BOUNDED, Transform.CUBE, Transform.HALF)
+    )
+    fixed, free = transform == Transform.FIXED, transform == Transform.REAL
     # A parameter that is not transformed may be of any size, at which the other transforms overflow: select evaluates
     # every case, and what overflows there is no number in the gradient.
-    real, t = t, jnp.where(transform == Transform.REAL, 0.0, t)
-    zero, size = jnp.zeros_like(t), jnp.abs(t)
+    real, t = t, jnp.where(free, 0.0, t)
+    size = jnp.abs(t)
     # Mirrored at its walls (the upper may be at infinity), so that it is smooth enough to search a mode beside them.
-    ended = jnp.isfinite(scalars["end"])
-    end = jnp.where(ended, scalars["end"], 1.0)
-    folded = jnp.where(ended, end - jnp.abs(end - jnp.mod(size, 2.0 * end)), size)
-    half = jnp.where(transform == Transform.HALF, folded, 0.0)
-    value = offset + unit * jnp.select(
-        chosen, [real, jnp.exp(t), 1.0 / (1.0 + jnp.exp(-t)), size**3, jnp.sinh(half), zero]
+    ended = jnp.isfinite(end)
+    wall = jnp.where(ended, end, 1.0)
+    around = size - 2.0 * wall * jnp.floor(size / (2.0 * wall))
+    folded = jnp.where(half, jnp.where(ended, wall - jnp.abs(wall - around), size), 0.0)
+    power = jnp.exp(jnp.where(positive, t, jnp.where(half, -folded, -size)))
+    log = jnp.log(jnp.where(cube, jnp.maximum(size, 1e-100), 1.0 + jnp.where(half, power, 1.0) * power))
+    logistic = jnp.where(t >= 0.0, 1.0, power) / (1.0 + power)
+    square = folded**2
+    # Near zero the difference of two exponentials has no digits left.
+    series = folded * (1.0 + square / 6.0 * (1.0 + square / 20.0))
+    sinh = jnp.where(folded < 1e-2, series, (1.0 / jnp.where(half, power, 1.0) - power) / 2.0)
+    value = offset + unit * jnp.where(
+        free,
+        real,
+        jnp.where(positive, power, jnp.where(bounded, logistic, jnp.where(cube, size**3, sinh))),
     )
+    value = jnp.where(fixed, offset, value)
     # log|d value / d t|, written so that it stays finite where the value meets a bound.
-    logistic_slope = -size - 2.0 * jnp.log1p(jnp.exp(-size))
-    cube_slope = np.log(3.0) + 2.0 * jnp.log(jnp.maximum(size, 1e-100))
-    log_slope = jnp.select(chosen, [zero, t, logistic_slope, cube_slope, jnp.log(jnp.cosh(half)), zero])
+    slope = jnp.where(
+        positive,
+        t,
+        jnp.where(
+            bounded, -size - 2.0 * log, jnp.where(cube, np.log(3.0) + 2.0 * log, folded + log - np.log(2.0))
+        ),
+    )
     log_prior = jnp.where(
-        transform == Transform.FIXED,
-        0.0,
-        log_kernel(value, scalars["kind"], scalars["arguments"]) + scalars["log_constant"] + log_slope,
+        fixed, 0.0, log_kernel(value, scalars["terms"]) + constant + jnp.where(free, 0.0, slope)
     )
-    return value, jnp.sum(log_prior, axis=-1)
+    return value, jnp.sum(log_prior, axis=0)
 
 
-def log_kernel(x: Array, kind: Array, arguments: Array) -> Array:
-    """Log densities of the distributions of `Kind` at x but for their normalizers, inside their support, broadcast over
-    the last axis."""
-    a, b, c = arguments[..., 0], arguments[..., 1], arguments[..., 2]
-    # Where another distribution is meant, the arguments are replaced by harmless ones: select evaluates every case.
-    positive = jnp.where(x > 0, x, 1.0)
-    log_x = jnp.log(positive)
+class _Terms(NamedTuple):
+    """A log density as a sum of few terms, so that one expression serves every distribution.
 
-    def own(code: Kind, value: Array, otherwise: float = 1.0) -> Array:
-        return jnp.where(kind == code, value, otherwise)
+    Of x, its logarithm, and w = (x or log x - location) * per_scale.
+    """
 
-    scale = own(Kind.NORMAL, b) * own(Kind.CAUCHY, b) * own(Kind.LAPLACE, b)
-    z = (x - a) / scale
-    df, t_scale = own(Kind.STUDENT_T, a), own(Kind.STUDENT_T, c)
-    u = (x - b) / t_scale
-    shape = own(Kind.GAMMA, a) * own(Kind.INV_GAMMA, a) * own(Kind.BETA, a)
-    rate = own(Kind.GAMMA, b) * own(Kind.INV_GAMMA, b) * own(Kind.EXPONENTIAL, a)
-    log_sd = own(Kind.LOGNORMAL, b)
-    inside = jnp.where(kind == Kind.BETA, jnp.clip(x, 1e-300, 1.0 - 1e-16), 0.5)
-    second = own(Kind.BETA, b)
-    return jnp.select(
-        [kind == code for code in Kind],
-        [
-            jnp.zeros_like(x),
-            -0.5 * z**2,
-            -(df + 1) / 2 * jnp.log1p(u**2 / df),
-            -jnp.log1p(z**2),
-            -jnp.abs(z),
-            jnp.zeros_like(x),
-            -rate * x,
-            (shape - 1) * log_x - rate * x,
-            -(shape + 1) * log_x - rate / positive,
-            -0.5 * ((log_x - a) / log_sd) ** 2 - log_x,
-            (shape - 1) * jnp.log(inside) + (second - 1) * jnp.log1p(-inside),
-            jnp.zeros_like(x),
-            jnp.zeros_like(x),
-        ],
+    location: float = 0.0
+    per_scale: float = 1.0
+    of_log: float = 0.0
+    """1 where w is of log x."""
+    log: float = 0.0
+    linear: float = 0.0
+    inverse: float = 0.0
+    square: float = 0.0
+    absolute: float = 0.0
+    tail: float = 0.0
+    """Of log(1 + per_df w^2)."""
+    per_df: float = 0.0
+    rest: float = 0.0
+    """Of log(1 - x)."""
+
+
+def log_kernel(x: Array, terms: Array) -> Array:
+    """Log densities at x (parameter, ...), inside their support, but for their normalizers; `terms` (term, parameter)
+    are those of `_Terms`."""
+    of = _Terms(*(_beside(row, x) for row in terms))  # type: ignore[arg-type]
+    above = jnp.where(x > 0, jnp.maximum(x, 1e-300), 1.0)
+    log_x = jnp.log(above)
+    # Far enough out for any density to be nothing, and not so far that a square is infinite.
+    w = jnp.clip((jnp.where(of.of_log > 0, log_x, x) - of.location) * of.per_scale, -1e150, 1e150)
+    below = jnp.where(of.rest == 0.0, 0.0, jnp.clip(x, 0.0, 1.0 - 1e-16))
+    return jnp.asarray(
+        of.log * log_x
+        + of.linear * jnp.clip(x, -1e300, 1e300)
+        + of.inverse / above
+        + of.square * w**2
+        + of.absolute * jnp.abs(w)
+        + of.tail * jnp.log1p(of.per_df * w**2)
+        + of.rest * jnp.log1p(-below)
     )
+
+
+def _beside(values: Array, t: Array) -> Array:
+    """Values (parameter,) with the further axes of t."""
+    return jnp.reshape(values, (*values.shape, *(1,) * (t.ndim - 1)))
+
+
+def _terms(prior: Distribution) -> _Terms:
+    a, b, c = (*prior.arguments, 1.0, 1.0, 1.0)[:3]
+    match prior.kind:
+        case Kind.NORMAL:
+            return _Terms(a, 1.0 / b, square=-0.5)
+        case Kind.STUDENT_T:
+            return _Terms(b, 1.0 / c, tail=-(a + 1.0) / 2.0, per_df=1.0 / a)
+        case Kind.CAUCHY:
+            return _Terms(a, 1.0 / b, tail=-1.0, per_df=1.0)
+        case Kind.LAPLACE:
+            return _Terms(a, 1.0 / b, absolute=-1.0)
+        case Kind.EXPONENTIAL:
+            return _Terms(linear=-a)
+        case Kind.GAMMA:
+            return _Terms(log=a - 1.0, linear=-b)
+        case Kind.INV_GAMMA:
+            return _Terms(log=-(a + 1.0), inverse=-b)
+        case Kind.LOGNORMAL:
+            return _Terms(a, 1.0 / b, of_log=1.0, log=-1.0, square=-0.5)
+        case Kind.BETA:
+            return _Terms(log=a - 1.0, rest=b - 1.0)
+        case _:
+            return _Terms()
 
 
 def _log_normalizer(prior: Distribution) -> float:
@@ -238,20 +288,20 @@ def correlation_root(
 ) -> tuple[list[list[Array | float]], Array]:
     """Lower Cholesky factor of a block-diagonal correlation matrix from real numbers, and their log LKJ density.
 
-    `t` (..., correlation) become canonical partial correlations by tanh, row by row within a block; under LKJ(shape)
+    `t` (correlation, ...) become canonical partial correlations by tanh, row by row within a block; under LKJ(shape)
     they are independent symmetric beta variables (Lewandowski, Kurowicka and Joe 2009). `lkj` (2,) is the shape and
     the log normalizer; the matrix is a nested list of arrays (...).
     """
     size = sum(blocks)
     root: list[list[Array | float]] = [[0.0] * size for _ in range(size)]
-    log_density = jnp.zeros(t.shape[:-1])
+    log_density = jnp.zeros(t.shape[1:])
     position = start = 0
     for block in blocks:
         for i in range(block):
             # 1 - tanh^2 as the product over a row: what is left of the row's unit length.
-            log_left = jnp.zeros(t.shape[:-1])
+            log_left = jnp.zeros(t.shape[1:])
             for j in range(i):
-                at = t[..., position]
+                at = t[position]
                 log_rest = _log_one_minus_tanh2(at)
                 root[start + i][start + j] = jnp.tanh(at) * jnp.exp(0.5 * log_left)
                 log_density += (lkj[0] + (block - 2 - j) / 2) * log_rest

@@ -1,9 +1,9 @@
-"""Chains side by side through the full model by NumPyro's NUTS, in compiled chunks of transitions.
+"""Chains side by side through a log density of one vector by NumPyro's NUTS, in compiled chunks of transitions.
 
 A chunk's length is data, so that whoever calls can keep the time between two calls short.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,25 +11,31 @@ import jax.numpy as jnp
 from jax import Array
 from numpyro.infer.hmc import hmc
 
-from worker.programs.full import Data, log_density, position
 from worker.shape import FullShape
 
 CHUNK = 50
 """The most transitions of one call."""
 
+Data = Mapping[str, Any]
+Density = Callable[[Array, Data], tuple[Array, dict[str, Array]]]
+"""Log density at one vector (coordinate,), and the parameters there by name."""
+Shape = FullShape
+
 Settings = Mapping[str, Any]
 """`target_accept`, and what `worker.coordinates` says of each coordinate: `variances`, `learned`, `streams`."""
 
 
-def initialize(shape: FullShape, keys: Array, start: Array, settings: Settings, data: Data) -> Any:
+def initialize(
+    density: Density, shape: Shape, keys: Array, start: Array, settings: Settings, data: Data
+) -> Any:
     """The states of the chains at their starting points (chain, coordinate), before the first transition."""
-    state = jax.vmap(lambda key, at: _begin(shape, key, at, settings, data)[0])(keys, start)
+    state = jax.vmap(lambda key, at: _begin(density, shape, key, at, settings, data)[0])(keys, start)
     adapted = state.adapt_state._replace(window_idx=state.adapt_state.window_idx[0])
     return state._replace(i=state.i[0], adapt_state=adapted)
 
 
 def advance(
-    shape: FullShape, state: Any, count: Array, settings: Settings, data: Data
+    density: Density, shape: Shape, state: Any, count: Array, settings: Settings, data: Data
 ) -> tuple[Any, dict[str, Array], dict[str, Array]]:
     """Make `count` transitions of every chain, at most CHUNK.
 
@@ -37,7 +43,7 @@ def advance(
     rows that are used.
     """
     # The kernel builds its functions from a first state; of that state nothing is used, so nothing of it is compiled.
-    _, transition = _begin(shape, jax.random.PRNGKey(0), state.z[0], settings, data)
+    _, transition = _begin(density, shape, jax.random.PRNGKey(0), state.z[0], settings, data)
     # All chains have made as many transitions: were that count one per chain, each would take every branch of the
     # adaptation at every transition.
     axes = jax.tree.map(lambda _: 0, state)
@@ -61,7 +67,7 @@ def advance(
 
     begun = (state, room(state.z), jax.tree.map(room, _told(state)))
     state, walked, statistics = jax.lax.fori_loop(0, count, body, begun)
-    named = jax.vmap(jax.vmap(lambda at: log_density(shape, position(shape, at), data)[1]))(walked)
+    named = jax.vmap(jax.vmap(lambda at: density(at, data)[1]))(walked)
     return state, named, statistics
 
 
@@ -104,9 +110,11 @@ def _rounded(values: Array) -> Array:
     return jnp.exp2(jnp.round(512.0 * jnp.log2(values)) / 512.0)
 
 
-def _begin(shape: FullShape, key: Array, start: Array, settings: Settings, data: Data) -> tuple[Any, Any]:
+def _begin(
+    density: Density, shape: Shape, key: Array, start: Array, settings: Settings, data: Data
+) -> tuple[Any, Any]:
     """A chain's first state, and the function that makes one transition."""
-    potential = jax.jit(lambda vector: -log_density(shape, position(shape, vector), data)[0])
+    potential = jax.jit(lambda vector: -density(vector, data)[0])
     begin, transition = hmc(potential, algo="NUTS")
     state = begin(
         start,

@@ -17,8 +17,8 @@ from worker.samplers.mode import NOTHING, NoMode, Walls, find_mode, finite
 from worker.samplers.proposal import WIDE, Proposal
 
 Density = Callable[[Float, Float], tuple[Float, Float]]
-"""Log density (vector,) at points (vector, dim), -inf or NaN where there is none; and what is drawn exactly given
-each point from standard normal noise (vector, carried), itself (vector, carried)."""
+"""Log density (vector,) at points (vector, dim), -inf or NaN where there is none; and what is drawn (drawn, vector),
+or found out, exactly given each point, from standard normal noise (vector, carried)."""
 MIN_ROUNDS, MAX_ROUNDS = 2, 6
 GOOD_SHARE = 0.2
 """Effective share of a round's points from which the proposal is good enough."""
@@ -32,11 +32,10 @@ _FEWEST_FOR_K_HAT = 25
 
 @dataclass(frozen=True, slots=True)
 class Chains:
-    """What the sampler gives; `theta` (chain, draw, dim) and what was drawn with it, `carried` (chain, draw,
-    carried)."""
+    """What the sampler gives; `theta` (chain, draw, dim) and what was drawn with it, `drawn` (drawn, chain, draw)."""
 
     theta: Float
-    carried: Float
+    drawn: Float
     acceptance: float
     pareto_k: float
     effective_share: float
@@ -142,11 +141,11 @@ def _walk(
     log_weights = _inside(flat, walls, finite(log_values - proposal.log_density(flat))).reshape(chains, -1)
     coin = np.log(np.stack([source.random(length) for source in streams]))
     chosen = _accept(log_weights, coin)
-    kept = chosen[:, proposals - 1 :: proposals, None]
+    kept = chosen[:, proposals - 1 :: proposals]
     own = log_weights[:, 1:].ravel()
     return Chains(
-        theta=np.take_along_axis(points, kept, axis=1),
-        carried=np.take_along_axis(drawn.reshape(chains, length + 1, carried), kept, axis=1),
+        theta=np.take_along_axis(points, kept[:, :, None], axis=1),
+        drawn=np.take_along_axis(drawn.reshape(-1, chains, length + 1), kept[None], axis=2),
         acceptance=float(np.mean(chosen == np.arange(1, length + 1))),
         pareto_k=pareto_k(own) if len(own) >= _FEWEST_FOR_K_HAT else float("inf"),
         effective_share=_effective_share(own),
