@@ -20,6 +20,7 @@ from worker.compiled import COMPILED
 from worker.full_problem import FullProblem
 from worker.monitor import Monitor, Saved
 from worker.programs import walk as program
+from worker.theta_problem import ThetaProblem
 
 _SECONDS = 0.4
 """How long a call may take: about what a progress bar or a cancel may wait."""
@@ -57,7 +58,7 @@ class Walk:
     """All chains of one fit; groups of `shape.chains` of them move side by side, and several groups in threads."""
 
     plan: FitPlan
-    problem: FullProblem
+    problem: FullProblem | ThetaProblem
     monitor: Monitor
     initialize: Callable[..., Any] = field(init=False)
     """The executable that starts chains."""

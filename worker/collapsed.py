@@ -129,37 +129,41 @@ def _size(shape: CollapsedShape) -> int:
 
 def posterior(
     problem: CollapsedProblem,
-    chains: independence.Chains,
+    drawn: Float,
     plan: FitPlan,
     design: Design,
     statistics: Mapping[str, float | int | None],
     wide: Float | None = None,
 ) -> Posterior:
-    """Read the chains in the user's units; `wide` (chain, draw, dense) are a wide problem's internal deviations of all
-    factors but the first."""
-    drawn = read(problem, chains.drawn)
-    dense = np.moveaxis(drawn.dense, 0, -1) if wide is None else wide
+    """Read what was `drawn` (drawn, chain, draw) in the user's units; `wide` (chain, draw, dense) are a wide problem's
+    internal deviations of all factors but the first."""
+    parts = read(problem, drawn)
+    dense = np.moveaxis(parts.dense, 0, -1) if wide is None else wide
     known_error = design.standard_error is not None
-    factors = _factors(problem, plan, drawn, dense)
+    factors = _factors(problem, plan, parts, dense)
     return Posterior(
         encoding=plan.encoding,
         family=plan.family,
         method="collapsed",
         seed=plan.seed,
-        population=_population(problem, drawn, design),
-        parameters={} if known_error else {"sigma": drawn.scalars[problem.shape.sds]},
+        population=_population(problem, parts, design),
+        parameters={} if known_error else {"sigma": parts.scalars[problem.shape.sds]},
         factors={factor.name: factors[factor.name] for factor in design.factors},
         x_mean=design.x.mean(axis=0),
         x_covariance=np.cov(design.x, rowvar=False, bias=True).reshape(design.x.shape[1], design.x.shape[1]),
-        statistics={
-            "acceptance": chains.acceptance,
-            "pareto_k": chains.pareto_k,
-            "divergences": 0,
-            "evaluations": chains.evaluations,
-            "log_marginal_likelihood": _evidence(problem, chains),
-            **statistics,
-        },
+        statistics=statistics,
     )
+
+
+def statistics(problem: CollapsedProblem, chains: independence.Chains) -> dict[str, float | int | None]:
+    """What a posterior keeps of what the sampler says."""
+    return {
+        "acceptance": chains.acceptance,
+        "pareto_k": chains.pareto_k,
+        "divergences": 0,
+        "evaluations": chains.evaluations,
+        "log_marginal_likelihood": _evidence(problem, chains),
+    }
 
 
 def _factors(

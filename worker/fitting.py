@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from model.errors import Notice
+from model.errors import InvalidModel, Notice
 from model.frame.design import Design
 from model.frame.table import Table
 from model.priors import PriorStatement
 from model.results.posterior import Posterior
 from model.results.summary import summarize
 from model.spec import FitPlan, FitSpec, prepare
-from worker import collapsed, nuts, wide
+from worker import collapsed, collapsed_nuts, nuts, wide
 from worker.compiled import COMPILED
 from worker.monitor import Cancelled, Monitor, Saved
 from worker.padding import collapsed_problem
@@ -76,12 +76,9 @@ def fit(plan: FitPlan, monitor: Monitor) -> FitResult:
 
 def _sample(plan: FitPlan, design: Design, monitor: Monitor, watch: _Stopwatch) -> tuple[Posterior, str]:
     if plan.method == "collapsed":
-        posterior, obstacle = _sample_collapsed(plan, design, monitor, watch)
+        posterior, reason = _sample_collapsed(plan, design, monitor, watch)
         if posterior is not None:
-            return posterior, plan.method_reason
-        reason = (
-            f"the collapsed sampler judged its draws unfit ({obstacle}); the whole model was sampled by NUTS"
-        )
+            return posterior, reason
     else:
         reason = plan.method_reason
     return nuts.fit(plan, design, monitor, watch.phase), reason
@@ -90,25 +87,40 @@ def _sample(plan: FitPlan, design: Design, monitor: Monitor, watch: _Stopwatch) 
 def _sample_collapsed(
     plan: FitPlan, design: Design, monitor: Monitor, watch: _Stopwatch
 ) -> tuple[Posterior | None, str]:
+    """The posterior of a collapsed model and why it was sampled so, or None and why the whole model must be."""
     with watch.phase("prepare"):
         problem = collapsed_problem(plan, design)
     monitor.report("compiling", 0.0)
     with watch.phase("sample"):
-        statistics: dict[str, float | int | None] = {}
         try:
             if problem.wide:
                 drawn = wide.sample(problem, plan, monitor)
                 chains, deviations = drawn.chains, drawn.dense
-                statistics = {"surrogate_error": drawn.error, "eliminations": drawn.eliminations}
+                surrogate = {"surrogate_error": drawn.error, "eliminations": drawn.eliminations}
             else:
                 evaluate = collapsed.executable(problem.shape, problem.data)
-                chains, deviations = collapsed.sample(problem, evaluate, plan, monitor), None
+                chains, deviations, surrogate = collapsed.sample(problem, evaluate, plan, monitor), None, {}
         except (NoMode, wide.SurrogateFailed) as error:
-            return None, str(error)
-        if not chains.trustworthy:
-            share = f"effective share {chains.effective_share:.2f}"
-            return None, f"Pareto k-hat {chains.pareto_k:.2f}, acceptance {chains.acceptance:.2f}, {share}"
-        return collapsed.posterior(problem, chains, plan, design, statistics, deviations), ""
+            return None, f"{_UNFIT} ({error}); {_WHOLE}"
+        if chains.trustworthy:
+            told = {**collapsed.statistics(problem, chains), **surrogate}
+            posterior = collapsed.posterior(problem, chains.drawn, plan, design, told, deviations)
+            return posterior, plan.method_reason
+        unfit = (
+            f"{_UNFIT} (Pareto k-hat {chains.pareto_k:.2f}, acceptance {chains.acceptance:.2f}, "
+            f"effective share {chains.effective_share:.2f})"
+        )
+        if problem.wide:
+            return None, f"{unfit}; {_WHOLE}"
+        try:
+            return collapsed_nuts.fit(problem, chains, evaluate, plan, design, monitor), f"{unfit}; {_THETA}"
+        except InvalidModel:
+            return None, f"{unfit}; {_WHOLE}"
+
+
+_UNFIT = "the collapsed sampler judged its draws unfit"
+_WHOLE = "the whole model was sampled by NUTS"
+_THETA = "NUTS walked the hyperparameters, coefficients and group-level effects still integrated out"
 
 
 class _Silent:

@@ -17,6 +17,7 @@ from model.spec import FitPlan
 from worker.chains import Walk, no_numbers
 from worker.full_problem import FullProblem, full_problem
 from worker.monitor import Cancelled, Monitor
+from worker.theta_problem import ThetaProblem
 
 Phase = Callable[[str], AbstractContextManager[None]]
 
@@ -45,7 +46,7 @@ def side_by_side(plan: FitPlan) -> int:
     return min(plan.sampler.chains, SIDE_BY_SIDE)
 
 
-def walk(problem: FullProblem, plan: FitPlan, monitor: Monitor) -> tuple[Draws, Draws]:
+def walk(problem: FullProblem | ThetaProblem, plan: FitPlan, monitor: Monitor) -> tuple[Draws, Draws]:
     """Move all chains of a plan; gives draws and what the sampler says of them, by name, (chain, draw, ...).
 
     Stopped by the monitor it gives the draws that every chain has; raises Cancelled where there is none, and

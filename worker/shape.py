@@ -96,6 +96,17 @@ def level_bucket(levels: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class ThetaShape:
+    """Sizes and settings of the collapsed model where NUTS walks its hyperparameters."""
+
+    collapsed: CollapsedShape
+    chains: int
+    """Chains that one call moves side by side."""
+    warmup: int
+    max_tree_depth: int
+
+
+@dataclass(frozen=True, slots=True)
 class FullShape:
     """Sizes and settings of the full model, sampled by NUTS."""
 

@@ -282,7 +282,9 @@ def test_the_log_evidence_of_a_known_model() -> None:
             return False
 
     chains = collapsed.sample(problem, executable, made, Silent())
-    posterior = collapsed.posterior(problem, chains, made, made.design(), {})
+    posterior = collapsed.posterior(
+        problem, chains.drawn, made, made.design(), collapsed.statistics(problem, chains)
+    )
 
     def likelihood(sd: float) -> float:
         dense = Dense(made, problem, np.array([sd, 0.8]), [np.eye(1)])

@@ -21,6 +21,7 @@ from model.small import (
     solve_lower_transposed,
     times_lower_transposed,
 )
+from worker.programs.elimination import eliminate
 from worker.programs.hyper import constrain, correlation_root
 from worker.shape import CollapsedShape
 
@@ -136,6 +137,11 @@ def _density(shape: CollapsedShape, theta: Array, noise: Array, data: Data) -> t
     return log_density, jnp.concatenate([coefficients, deviations.T, hyper.values])
 
 
+def log_density(shape: CollapsedShape, theta: Array, data: Data) -> Array:
+    """Log density of one vector (hyper,), for whoever needs its gradient."""
+    return _density(shape, theta[:, None], jnp.zeros((shape.carried, 1)), data)[0][0]
+
+
 def finish(
     shape: CollapsedShape, theta: Array, noise: Array, cross: Array, log_det: Array, data: Data
 ) -> tuple[Array, Array]:
@@ -227,20 +233,14 @@ def _without_first(shape: CollapsedShape, relative: Roots, data: Data) -> tuple[
     """
     if not shape.factors:
         return data["s"][:, :, None], jnp.zeros(1)
-    k = shape.factors[0].coefficients
-    root = [[_with_axis(entry, 0) for entry in row] for row in relative[0]]  # (1, vector) against distinct A
-    lower = cholesky(identity_plus_congruence(root, data["a"][..., None]), jnp.sqrt)
-    # One logarithm per level, not one per coefficient: it is the dearest of the elementwise operations.
-    log_det = data["multiplicity"] @ jnp.log(math.prod(lower[i][i] for i in range(k)))
-    columns = [solve_lower(lower, [root[i][r] for r in range(k)]) for i in range(k)]  # of C^-1 T'
-    # Stacked, so that XLA computes them in one pass and not once more for each product below.
-    inner = jnp.stack([sum(columns[i][r] * columns[j][r] for r in range(k)) for i, j in lower_triangle(k)])
+    root = [[_with_axis(entry, 0) for entry in row[: i + 1]] for i, row in enumerate(relative[0])]
+    inner, log_det = eliminate(root, data["a"][..., None])
     explained = data["products"] @ inner.reshape(-1, inner.shape[-1])
     width = shape.columns + shape.kept + 1
     rows, cells = np.array(lower_triangle(width)).T
     place = np.zeros((width, width), dtype=int)
     place[rows, cells] = place[cells, rows] = np.arange(len(rows))
-    return data["s"][:, :, None] - explained[place], log_det
+    return data["s"][:, :, None] - explained[place], data["multiplicity"] @ log_det
 
 
 def _without_first_beside_dense(shape: CollapsedShape, relative: Roots, data: Data) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from numpyro.infer.hmc import hmc
 
-from worker.shape import FullShape
+from worker.shape import FullShape, ThetaShape
 
 CHUNK = 50
 """The most transitions of one call."""
@@ -19,7 +19,7 @@ CHUNK = 50
 Data = Mapping[str, Any]
 Density = Callable[[Array, Data], tuple[Array, dict[str, Array]]]
 """Log density at one vector (coordinate,), and the parameters there by name."""
-Shape = FullShape
+Shape = FullShape | ThetaShape
 
 Settings = Mapping[str, Any]
 """`target_accept`, and what `worker.coordinates` says of each coordinate: `variances`, `learned`, `streams`."""

@@ -43,6 +43,7 @@ class Chains:
     log_evidence: float
     """Log of the integral of the density, by importance sampling."""
     evaluations: int
+    proposal: Proposal
 
     @property
     def trustworthy(self) -> bool:
@@ -151,6 +152,7 @@ def _walk(
         effective_share=_effective_share(own),
         log_evidence=float(_log_sum_exp(own) - np.log(len(own))),
         evaluations=0,
+        proposal=proposal,
     )
 
 
