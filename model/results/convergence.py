@@ -6,13 +6,17 @@ for each quantity: ranks are sorted together, and autocovariances are computed o
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtri
 
 from model.frame.design import Float
 
+Order = NDArray[np.intp]
+"""Places (quantity, draw) in each quantity's draws, smallest draw first."""
 FEWEST_DRAWS = 4
 """Of a chain; with fewer there is nothing to compare."""
 TAIL = 0.05
@@ -31,21 +35,26 @@ class Convergence:
     ess_tail: Float
 
 
-def convergence(draws: Float, in_order: Float) -> Convergence:
+def convergence(draws: Float, in_order: Float, order: Order) -> Convergence:
     """Judge draws (quantity, chain, draw) of at least four draws a chain; `in_order` (quantity, chain x draw) has the
-    draws of each quantity sorted.
+    draws of each quantity sorted, `order` their places before.
 
     r_hat is the larger of the bulk's and of the folded draws'; with one chain it compares the chain's halves.
     """
-    halves = _split(draws)
-    bulk = _normal_scores(halves)
-    ordered = in_order if halves.size == draws.size else np.sort(_rows(halves))
-    size = ordered.shape[1]
-    middle = (ordered[:, (size - 1) // 2] + ordered[:, size // 2]) / 2
-    folded = _normal_scores(np.abs(halves - middle[:, None, None]))
     low, high = (sorted_quantile(in_order, p)[:, None, None] for p in (TAIL, 1 - TAIL))
-    series = np.stack([halves, bulk, halves <= low, halves <= high], dtype=np.float64)
-    mean, ranked, lower, upper = effective_sizes(series.reshape(-1, *halves.shape[1:])).reshape(4, -1)
+    halves = _split(draws)
+    if halves.size < draws.size:
+        order = np.argsort(_rows(halves), axis=1)
+        in_order = along(_rows(halves), order)
+    bulk = _normal_scores(in_order, order).reshape(halves.shape)
+    # Folded at the median, sorted draws are two sorted runs: to merge them costs next to nothing.
+    size = in_order.shape[1]
+    middle = (in_order[:, (size - 1) // 2] + in_order[:, size // 2]) / 2
+    distance = np.abs(in_order - middle[:, None])
+    nearest = np.argsort(distance, axis=1, kind="stable")
+    folded = _normal_scores(along(distance, nearest), along(order, nearest)).reshape(halves.shape)
+    series = np.concatenate([halves, bulk, halves <= low, halves <= high])
+    mean, ranked, lower, upper = effective_sizes(series).reshape(4, -1)
     return Convergence(np.fmax(_r_hat(bulk), _r_hat(folded)), mean, ranked, np.minimum(lower, upper))
 
 
@@ -58,24 +67,30 @@ def effective_sizes(series: Float) -> Float:
     count, chains, length = series.shape
     size = chains * length
     means = series.mean(axis=2)
-    centered = series - means[:, :, None]
-    variance = _covariance(centered, 0)
+    # Geyer sums autocorrelations two by two: (0, 1), (2, 3), ..., until such a pair is no longer positive.
+    last = max(0, -(-(length - 2) // 2) - 1)
+    at_first = min(last, _PAIRS_AT_FIRST)
+    # With as many zeros after each chain as there are lags, all chains are multiplied by themselves at once.
+    padded = np.zeros((count, chains, length + 2 * at_first + 2))
+    centered = np.subtract(series, means[:, :, None], out=padded[:, :, :length])
+    joined = padded.reshape(count, -1)
+    variance = np.vecdot(joined, joined) / size
     between = means.var(axis=1, ddof=1) if chains > 1 else np.zeros(count)
     within = variance * length / (length - 1.0)
     total = variance + between
     still = np.ptp(series.reshape(count, -1), axis=1) < np.finfo(np.float64).resolution
-    # Geyer sums autocorrelations two by two: (0, 1), (2, 3), ..., until such a pair is no longer positive.
-    last = max(0, -(-(length - 2) // 2) - 1)
     tau = np.empty(count)
     todo = np.arange(count)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for wanted in (min(last, _PAIRS_AT_FIRST), last):
-            some = centered if len(todo) == count else centered[todo]
-            lags = (
-                np.stack([_covariance(some, lag) for lag in range(2 * wanted + 2)], axis=1)
-                if wanted <= _PAIRS_AT_FIRST
-                else _covariances(some)[:, : 2 * wanted + 2]
-            )
+        for wanted in (at_first, last):
+            if wanted == at_first:
+                lagged = [
+                    np.vecdot(joined[:, : joined.shape[1] - lag], joined[:, lag:]) / size
+                    for lag in range(1, 2 * wanted + 2)
+                ]
+                lags = np.stack([variance, *lagged], axis=1)
+            else:
+                lags = _covariances(centered[todo])[:, : 2 * wanted + 2]
             rho = 1.0 - (within[todo, None] - lags) / total[todo, None]
             rho[:, 0] = 1.0
             pairs = rho.reshape(len(todo), -1, 2).sum(axis=2)
@@ -90,6 +105,12 @@ def effective_sizes(series: Float) -> Float:
                 break
         sizes = size / np.maximum(tau, 1.0 / np.log10(size))
     return np.where(still, float(size), np.where(total > 0, sizes, np.nan))
+
+
+def along(values: Any, places: Order) -> Any:
+    """The values (row, value) of each row at places (row, place) in it."""
+    # By places in the flat array it is several times faster than along an axis.
+    return np.take(values, places + values.shape[1] * np.arange(len(values))[:, None])
 
 
 def sorted_quantile(in_order: Float, probability: float) -> Float:
@@ -111,37 +132,35 @@ def _r_hat(series: Float) -> Float:
 
 def _split(draws: Float) -> Float:
     """Each chain's halves as chains of their own; the draw in the middle of an odd number is left out."""
-    half = draws.shape[2] // 2
-    return np.concatenate([draws[:, :, :half], draws[:, :, -half:]], axis=1)
+    count, chains, length = draws.shape
+    half = length // 2
+    even = draws if length % 2 == 0 else np.delete(draws, half, axis=2)
+    return even.reshape(count, 2 * chains, half)
 
 
 def _rows(draws: Float) -> Float:
     return draws.reshape(len(draws), -1)
 
 
-def _normal_scores(draws: Float) -> Float:
-    """Normal quantiles of the ranks of each quantity's draws; equal draws share the mean of their ranks."""
-    flat = _rows(draws)
-    count, size = flat.shape
-    order = np.argsort(flat, axis=1)
-    # Places in the flat array: taking and putting by them is several times faster than along an axis.
-    order += size * np.arange(count)[:, None]
-    ordered = np.take(flat, order)
+def _normal_scores(in_order: Float, order: Order) -> Float:
+    """Normal quantiles (quantity, draw) of the ranks of draws that are given sorted, with their places before; equal
+    draws share the mean of their ranks."""
+    count, size = in_order.shape
     by_rank = _scores(size)
     ranked = np.tile(by_rank[::2], count)
     # Equal draws are few, if there are any, so only the places where they lie are looked at.
-    equal = np.zeros(flat.shape, dtype=bool)
-    np.equal(ordered[:, 1:], ordered[:, :-1], out=equal[:, :-1])
+    equal = np.zeros(in_order.shape, dtype=bool)
+    np.equal(in_order[:, 1:], in_order[:, :-1], out=equal[:, :-1])
     places = np.flatnonzero(equal)
     if len(places):
         first = places[np.diff(places, prepend=-2) > 1]
-        last = places[np.diff(places, append=flat.size + 1) > 1] + 1
+        last = places[np.diff(places, append=in_order.size + 1) > 1] + 1
         lengths = last - first + 1
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         ranked[np.repeat(first, lengths) + within] = np.repeat(by_rank[first % size + last % size], lengths)
-    scores = np.empty_like(flat)
-    scores.reshape(-1)[order.reshape(-1)] = ranked
-    return scores.reshape(draws.shape)
+    scores = np.empty_like(in_order)
+    scores.reshape(-1)[(order + size * np.arange(count)[:, None]).reshape(-1)] = ranked
+    return scores
 
 
 @lru_cache(maxsize=8)
@@ -151,13 +170,6 @@ def _scores(size: int) -> Float:
     scores: Float = ndtri((rank - 0.375) / (size + 0.25))
     scores.setflags(write=False)
     return scores
-
-
-def _covariance(centered: Float, lag: int) -> Float:
-    """Autocovariance at one lag, the mean over chains, (series,)."""
-    chains, length = centered.shape[1:]
-    products = np.einsum("sci,sci->s", centered[:, :, : length - lag], centered[:, :, lag:])
-    return np.asarray(products / (chains * length))
 
 
 def _covariances(centered: Float) -> Float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.frame.design import Float
-from model.results.convergence import FEWEST_DRAWS, convergence, sorted_quantile
+from model.results.convergence import FEWEST_DRAWS, along, convergence, sorted_quantile
 
 _AT_ONCE = 8
 """Quantities whose draws are judged together: more of them would leave the processor's caches."""
@@ -47,7 +47,8 @@ def estimates(draws: Float, prob: float) -> list[Estimate]:
 def _some(draws: Float, prob: float) -> list[Estimate]:
     count, chains, length = draws.shape
     flat = draws.reshape(count, -1)
-    in_order = np.sort(flat, axis=1)
+    order = np.argsort(flat, axis=1)
+    in_order = along(flat, order)
     tail = (1 - prob) / 2
     lower, median, upper = (sorted_quantile(in_order, p) for p in (tail, 0.5, 1 - tail))
     mean = flat.mean(axis=1)
@@ -59,7 +60,7 @@ def _some(draws: Float, prob: float) -> list[Estimate]:
         # Standardized: the estimators take a range below 1e-15, in whatever unit, for a constant.
         center, scale = mean[some, None], sd[some, None]
         z = (draws[some] - center[:, :, None]) / scale[:, :, None]
-        found = convergence(z, (in_order[some] - center) / scale)
+        found = convergence(z, (in_order[some] - center) / scale, order[some])
         r_hat = found.r_hat if chains > 1 else np.full_like(found.r_hat, np.nan)
         judged[:, some] = sd[some] / np.sqrt(found.ess_mean), found.ess_bulk, found.ess_tail, r_hat
     columns += list(np.where(np.isfinite(judged), judged, np.nan))

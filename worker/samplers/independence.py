@@ -44,6 +44,7 @@ class Chains:
     """Log of the integral of the density, by importance sampling."""
     evaluations: int
     proposal: Proposal
+    """What was proposed in the end."""
 
     @property
     def trustworthy(self) -> bool:
@@ -89,8 +90,9 @@ def sample(
     size = 1000 if d <= 8 else 2000
     rounds: list[tuple[Float, Float]] = []
     for number in range(MAX_ROUNDS):
-        points = proposal.draw(size, stream(seed, "round", number))
-        rounds.append((points, _inside(points, walls, log_density(points) - proposal.log_density(points))))
+        drawn, log_proposal = proposal.draw(size, stream(seed, "round", number))
+        points = drawn[:, 0].T
+        rounds.append((points, _inside(points, walls, log_density(points) - log_proposal[0])))
         improved = _improve(rounds)
         if improved is None:
             break
@@ -130,23 +132,23 @@ def _walk(
 ) -> Chains:
     """Evaluate the proposals of all chains at once, then accept or reject them one after the other."""
     d, length = len(proposal.center), draws * proposals
-    first = [_resample(*pilot, stream(seed, "start", number)) for number in range(chains)]
-    # The first point of each chain stands before its proposals, so that it is evaluated and carried like them.
     streams = [stream(seed, "chain", number) for number in range(chains)]
-    points = np.stack(
-        [np.vstack([at, proposal.draw(length, source)]) for at, source in zip(first, streams, strict=True)]
-    )
-    noise = np.stack([source.standard_normal((length + 1, carried)) for source in streams])
-    flat = points.reshape(-1, d)
-    log_values, drawn = density(flat, noise.reshape(-1, carried))
-    log_weights = _inside(flat, walls, finite(log_values - proposal.log_density(flat))).reshape(chains, -1)
+    first = np.stack([_resample(*pilot, stream(seed, "start", number)) for number in range(chains)])
+    # The first point of each chain stands before its proposals, so that it is evaluated and carried like them.
+    points, log_proposal = np.empty((d, chains, length + 1)), np.empty((chains, length + 1))
+    points[:, :, 0], log_proposal[:, 0] = first.T, proposal.log_density(first)
+    points[:, :, 1:], log_proposal[:, 1:] = proposal.draw(length, *streams)
+    noise = np.stack([source.standard_normal((carried, length + 1)) for source in streams], axis=1)
+    flat = points.reshape(d, -1).T
+    log_values, drawn = density(flat, noise.reshape(carried, -1).T)
+    log_weights = _inside(flat, walls, finite(log_values - log_proposal.ravel())).reshape(chains, -1)
     coin = np.log(np.stack([source.random(length) for source in streams]))
     chosen = _accept(log_weights, coin)
-    kept = chosen[:, proposals - 1 :: proposals]
+    kept = (chosen[:, proposals - 1 :: proposals] + (length + 1) * np.arange(chains)[:, None]).ravel()
     own = log_weights[:, 1:].ravel()
     return Chains(
-        theta=np.take_along_axis(points, kept[:, :, None], axis=1),
-        drawn=np.take_along_axis(drawn.reshape(-1, chains, length + 1), kept[None], axis=2),
+        theta=flat[kept].reshape(chains, draws, d),
+        drawn=drawn[:, kept].reshape(-1, chains, draws),
         acceptance=float(np.mean(chosen == np.arange(1, length + 1))),
         pareto_k=pareto_k(own) if len(own) >= _FEWEST_FOR_K_HAT else float("inf"),
         effective_share=_effective_share(own),
@@ -203,19 +205,23 @@ def _accept(log_weights: Float, coin: Float) -> NDArray[np.intp]:
 
     Metropolis: a proposal is taken with probability min(1, ratio of weights), else the last point stays.
     """
-    chosen = []
+    count, length = coin.shape
     # A proposal is taken when this exceeds the weight of the point that the chain is at.
     bars = log_weights[:, 1:] - coin
-    for start, bar, weights in zip(
-        log_weights[:, 0], bars.tolist(), log_weights[:, 1:].tolist(), strict=True
-    ):
-        at, weight, path = 0, float(start), []
-        for number, (high, own) in enumerate(zip(bar, weights, strict=True), start=1):
-            if high > weight:
-                at, weight = number, own
-            path.append(at)
-        chosen.append(path)
-    return np.array(chosen, dtype=np.intp).reshape(coin.shape)
+    path = np.tile(np.arange(1, length + 1), (count, 1))
+    # Most proposals are taken, so only where one is not, given that the last one was, a chain is followed by itself.
+    halts = bars <= log_weights[:, :-1]
+    for own, bar, weights, halt in zip(path, bars.tolist(), log_weights.tolist(), halts, strict=True):
+        moved = 0
+        for number in np.flatnonzero(halt).tolist():
+            if number < moved:
+                continue
+            weight, moved = weights[number], number + 1
+            while moved < length and bar[moved] <= weight:
+                moved += 1
+            own[number:moved] = number
+            moved += 1
+    return path
 
 
 def _inside(points: Float, walls: Walls, log_weights: Float) -> Float:

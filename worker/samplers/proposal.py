@@ -56,34 +56,41 @@ class Proposal:
         right = (d + np.sqrt(d**2 + 4 * (1 - (1 - 2 / np.pi) * d**2))) / 2
         return cls(mean - root @ (c * d), root, right - d, right)
 
-    def draw(self, size: int, source: np.random.Generator) -> Float:
-        """Draw points (point, dim)."""
-        normal = source.standard_normal((size, len(self.center)))
-        component = np.searchsorted(np.cumsum([s for s, _ in self.components[:-1]]), source.random(size))
-        mixing = np.empty(size)
-        for number, (_, df) in enumerate(self.components):
-            own = component == number
-            mixing[own] = source.standard_gamma(df / 2, int(own.sum())) * (2 / df)
+    def draw(self, size: int, *sources: np.random.Generator) -> tuple[Float, Float]:
+        """Draw points (dim, source, point), `size` of each source, and give their log densities (source, point)."""
+        shape = len(self.center), len(sources), size
+        normal, uniform, mixing = np.empty(shape), np.empty(shape), np.empty(shape[1:])
+        ends = np.cumsum([share for share, _ in self.components])[:-1]
+        for number, source in enumerate(sources):
+            normal[:, number] = source.standard_normal((shape[0], size))
+            uniform[:, number] = source.random((shape[0], size))
+            component = np.searchsorted(ends, source.random(size))
+            for place, (_, df) in enumerate(self.components):
+                own = component == place
+                mixing[number, own] = source.standard_gamma(df / 2, int(np.count_nonzero(own))) * (2 / df)
+        left, right, center = (side[:, None, None] for side in (self.left, self.right, self.center))
         # The side is taken in proportion to its scale, so that the density has no step at the center.
-        side = source.random(normal.shape) * (self.left + self.right) < self.right
-        scaled = np.abs(normal) * np.where(side, self.right, -self.left)
-        return np.asarray(self.center + (scaled @ self.root.T) / np.sqrt(mixing)[:, None])
+        scaled = np.abs(normal) * np.where(uniform * (left + right) < right, right, -left)
+        squared = (normal * normal).sum(axis=0) / mixing
+        points = np.tensordot(self.root, scaled, 1) / np.sqrt(mixing) + center
+        return points, self._log_density_at(squared)
 
     def log_density(self, points: Float) -> Float:
         """Log density (point,) at points (point, dim)."""
-        d = len(self.center)
         along = np.linalg.solve(self.root, (points - self.center).T)
-        squared = ((along / np.where(along > 0, self.right[:, None], self.left[:, None])) ** 2).sum(axis=0)
-        log_volume = float(np.log(np.diagonal(self.root) * (self.left + self.right) / 2).sum())
-        parts = [
-            np.log(share)
-            + gammaln((df + d) / 2)
-            - gammaln(df / 2)
-            - d / 2 * np.log(df * np.pi)
-            - (df + d) / 2 * np.log1p(squared / df)
-            for share, df in self.components
-        ]
-        return np.asarray(np.logaddexp.reduce(parts) - log_volume)
+        sides = np.where(along > 0, self.right[:, None], self.left[:, None])
+        return self._log_density_at(((along / sides) ** 2).sum(axis=0))
+
+    def _log_density_at(self, squared: Float) -> Float:
+        """Log density at squared distances from the center."""
+        d = len(self.center)
+        parts = []
+        for share, df in self.components:
+            constant = np.log(share) + gammaln((df + d) / 2) - gammaln(df / 2) - d / 2 * np.log(df * np.pi)
+            parts.append(constant - (df + d) / 2 * np.log(1.0 + squared / df))
+        highest = np.maximum.reduce(parts)
+        log_volume = np.log(np.diagonal(self.root) * (self.left + self.right) / 2).sum()
+        return np.asarray(highest + np.log(sum(np.exp(part - highest) for part in parts)) - log_volume)
 
 
 def _root(covariance: Float) -> Float:
