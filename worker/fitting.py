@@ -25,6 +25,9 @@ from worker.padding import collapsed_problem
 from worker.samplers.mode import NoMode
 
 DEFAULT_PROB = 0.95
+_UNFIT = "the collapsed sampler judged its draws unfit"
+_WHOLE = "the whole model was sampled by NUTS"
+_THETA = "NUTS walked the hyperparameters, coefficients and group-level effects still integrated out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +119,6 @@ def _sample_collapsed(
             return collapsed_nuts.fit(problem, chains, evaluate, plan, design, monitor), f"{unfit}; {_THETA}"
         except InvalidModel:
             return None, f"{unfit}; {_WHOLE}"
-
-
-_UNFIT = "the collapsed sampler judged its draws unfit"
-_WHOLE = "the whole model was sampled by NUTS"
-_THETA = "NUTS walked the hyperparameters, coefficients and group-level effects still integrated out"
 
 
 class _Silent:
