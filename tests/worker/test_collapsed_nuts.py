@@ -1,7 +1,7 @@
 """NUTS on the hyperparameters: it tells what the independence sampler tells, and stands in where that one fails."""
 
 import math
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -16,9 +16,11 @@ from tests.worker.models import NORMAL, plan
 from tests.worker.silent import Silent
 from worker import chains as walking
 from worker import collapsed, collapsed_nuts, padding
+from worker.compiled import COMPILED
 from worker.fitting import fit
 from worker.monitor import Cancelled, Saved
 from worker.padding import collapsed_problem
+from worker.programs import collapsed as program
 from worker.programs.elimination import eliminate
 from worker.shape import bucket, level_bucket
 
@@ -108,6 +110,43 @@ def test_the_slope_of_the_elimination_is_that_of_its_values(k: int) -> None:
         assert found[place] == pytest.approx(
             float(told(t + step) - told(t - step)) / 2e-6, rel=1e-5, abs=1e-5
         )
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        "normal(0, 2)",
+        "student_t(3, 0, 2)",
+        "cauchy(0, 1)",
+        "laplace(0, 1)",
+        "exponential(1)",
+        "gamma(2, 1)",
+        "inv_gamma(2, 1)",
+        "lognormal(0, 1)",
+        "uniform(0, 5)",
+        "constant(0.7)",
+    ],
+)
+def test_the_slope_of_the_density_is_that_of_its_values(prior: str) -> None:
+    """Every transform and every prior is computed for each parameter and one is chosen: none may spoil its slope."""
+    priors = (NORMAL[0], PriorStatement("cauchy(0, 1)", "b"), PriorStatement(prior, "sd"), NORMAL[3])
+    made = plan("y ~ x + (1 | g)", priors)
+    problem = collapsed_problem(made, made.design())
+    rng = np.random.default_rng(3)
+    theta = np.clip(
+        problem.start + rng.normal(0, 0.3, len(problem.start)), problem.lower + 0.05, problem.upper - 0.05
+    )
+    theta = np.where(problem.active, theta, problem.start)
+    density = COMPILED.get(
+        (problem.shape, "tests/slope"),
+        lambda at, data: jax.value_and_grad(partial(program.log_density, problem.shape))(at, data),
+        theta,
+        problem.data,
+    )
+    slope = np.asarray(density(theta, problem.data)[1])
+    for i, step in enumerate(np.eye(len(theta)) * 1e-6):
+        up, down = (float(density(theta + way, problem.data)[0]) for way in (step, -step))
+        assert slope[i] == pytest.approx((up - down) / 2e-6, rel=1e-5, abs=1e-5)
 
 
 def in_conflict(**sampler: Any) -> FitPlan:
