@@ -21,8 +21,8 @@ FEWEST_DRAWS = 4
 """Of a chain; with fewer there is nothing to compare."""
 TAIL = 0.05
 """The tail ESS is the smaller of those of this quantile and its counterpart."""
-_PAIRS_AT_FIRST = 4
-"""Pairs of lags that are computed one by one; chains that mix well need no more."""
+_PAIRS = (3, 15)
+"""Pairs of lags that are computed one by one: at first, and of the series that need more than those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,10 @@ def convergence(draws: Float, in_order: Float, order: Order) -> Convergence:
         order = np.argsort(_rows(halves), axis=1)
         in_order = along(_rows(halves), order)
     bulk = _normal_scores(in_order, order).reshape(halves.shape)
-    # Folded at the median, sorted draws are two sorted runs: to merge them costs next to nothing.
     size = in_order.shape[1]
     middle = (in_order[:, (size - 1) // 2] + in_order[:, size // 2]) / 2
     distance = np.abs(in_order - middle[:, None])
-    nearest = np.argsort(distance, axis=1, kind="stable")
+    nearest = np.argsort(distance, axis=1)
     folded = _normal_scores(along(distance, nearest), along(order, nearest)).reshape(halves.shape)
     series = np.concatenate([halves, bulk, halves <= low, halves <= high])
     mean, ranked, lower, upper = effective_sizes(series).reshape(4, -1)
@@ -69,9 +68,9 @@ def effective_sizes(series: Float) -> Float:
     means = series.mean(axis=2)
     # Geyer sums autocorrelations two by two: (0, 1), (2, 3), ..., until such a pair is no longer positive.
     last = max(0, -(-(length - 2) // 2) - 1)
-    at_first = min(last, _PAIRS_AT_FIRST)
+    few = [min(last, pairs) for pairs in _PAIRS]
     # With as many zeros after each chain as there are lags, all chains are multiplied by themselves at once.
-    padded = np.zeros((count, chains, length + 2 * at_first + 2))
+    padded = np.zeros((count, chains, length + 2 * few[-1] + 2))
     centered = np.subtract(series, means[:, :, None], out=padded[:, :, :length])
     joined = padded.reshape(count, -1)
     variance = np.vecdot(joined, joined) / size
@@ -82,15 +81,12 @@ def effective_sizes(series: Float) -> Float:
     tau = np.empty(count)
     todo = np.arange(count)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for wanted in (at_first, last):
-            if wanted == at_first:
-                lagged = [
-                    np.vecdot(joined[:, : joined.shape[1] - lag], joined[:, lag:]) / size
-                    for lag in range(1, 2 * wanted + 2)
-                ]
-                lags = np.stack([variance, *lagged], axis=1)
+        for wanted in (*few, last):
+            some = slice(None) if len(todo) == count else todo
+            if wanted <= few[-1]:
+                lags = _few_covariances(joined[some], 2 * wanted + 2) / size
             else:
-                lags = _covariances(centered[todo])[:, : 2 * wanted + 2]
+                lags = _covariances(centered[some])[:, : 2 * wanted + 2]
             rho = 1.0 - (within[todo, None] - lags) / total[todo, None]
             rho[:, 0] = 1.0
             pairs = rho.reshape(len(todo), -1, 2).sum(axis=2)
@@ -170,6 +166,12 @@ def _scores(size: int) -> Float:
     scores: Float = ndtri((rank - 0.375) / (size + 0.25))
     scores.setflags(write=False)
     return scores
+
+
+def _few_covariances(joined: Float, lags: int) -> Float:
+    """Sums of products at so many lags, (series, lag), of chains with as many zeros between them."""
+    length = joined.shape[1]
+    return np.stack([np.vecdot(joined[:, : length - lag], joined[:, lag:]) for lag in range(lags)], axis=1)
 
 
 def _covariances(centered: Float) -> Float:
