@@ -194,7 +194,7 @@ class _Terms(NamedTuple):
     """
 
     location: float = 0.0
-    per_scale: float = 1.0
+    per_scale: float = 0.0
     of_log: float = 0.0
     """1 where w is of log x."""
     log: float = 0.0
@@ -215,12 +215,11 @@ def log_kernel(x: Array, terms: Array) -> Array:
     of = _Terms(*(_beside(row, x) for row in terms))  # type: ignore[arg-type]
     above = jnp.where(x > 0, jnp.maximum(x, 1e-300), 1.0)
     log_x = jnp.log(above)
-    # Far enough out for any density to be nothing, and not so far that a square is infinite.
-    w = jnp.clip((jnp.where(of.of_log > 0, log_x, x) - of.location) * of.per_scale, -1e150, 1e150)
+    w = (jnp.where(of.of_log > 0, log_x, x) - of.location) * of.per_scale
     below = jnp.where(of.rest == 0.0, 0.0, jnp.clip(x, 0.0, 1.0 - 1e-16))
     return jnp.asarray(
         of.log * log_x
-        + of.linear * jnp.clip(x, -1e300, 1e300)
+        + of.linear * x
         + of.inverse / above
         + of.square * w**2
         + of.absolute * jnp.abs(w)
