@@ -25,7 +25,7 @@ GOOD_SHARE = 0.2
 MIN_ACCEPTANCE = 0.1
 MIN_SHARE = 0.1
 """Of all proposals of a walk: with less a few weights outdo all others, as where a second mode was hardly met."""
-_MEMORY = 0.25
+_MEMORY = 0.3
 """How likely a draw may be to stand where the last one stood."""
 _FEWEST_FOR_K_HAT = 25
 

@@ -23,6 +23,9 @@ _LENGTHS = np.array([2.0, 1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 0.001])
 """Of the steps that are tried, as multiples of Newton's."""
 _FULL = 1
 _NEGLIGIBLE_GAIN = 0.5
+_SETTLED = 0.1
+"""Twice what a Newton step may still promise: it is taken then, and not looked at. What is left is a small part of the
+density's own width."""
 
 
 class NoMode(RanefError):
@@ -44,6 +47,9 @@ def find_mode(log_density: LogDensity, start: Float, walls: Walls) -> tuple[Floa
         step = vectors @ ((vectors.T @ shape.gradient) / np.maximum(np.abs(values), floor))
         longest = float(np.abs(step).max(initial=0.0))
         step *= min(1.0, 4.0 / longest) if longest > 0 else 1.0
+        if float(shape.gradient @ step) < _SETTLED and np.all(values > floor):
+            x = _mirror(x + step, walls)
+            break
         width = np.clip(0.3 / np.sqrt(np.maximum(np.abs(np.diagonal(shape.curvature)), 1e-2)), 1e-7, 0.3)
         # A full step is what most steps end as, so its derivatives come with the values along the way.
         stencil = _stencil(x + step, width)
@@ -53,7 +59,6 @@ def find_mode(log_density: LogDensity, start: Float, walls: Walls) -> tuple[Floa
         # Near the mode nothing is to be gained from a length that is a little better than Newton's own.
         if along[_FULL] > shape.value and along[best] - along[_FULL] < _NEGLIGIBLE_GAIN:
             best = _FULL
-        settled = float(shape.gradient @ step) < 1e-2 and np.all(values > floor)
         stuck = along[best] <= shape.value + 1e-9
         full = best == _FULL
         if along[best] > shape.value:
@@ -63,7 +68,7 @@ def find_mode(log_density: LogDensity, start: Float, walls: Walls) -> tuple[Floa
         else:
             full = False
         shape = _read_stencil(found[len(_LENGTHS) :], width) if full else _shape_at(log_density, x, width)
-        if settled or stuck:
+        if stuck:
             break
     value, curvature = shape.value, shape.curvature
     if value <= NOTHING or not np.all(np.isfinite(curvature)):
