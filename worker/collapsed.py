@@ -1,11 +1,8 @@
 """A fit by the collapsed method: sums, one compiled density, the independence sampler, and the posterior they
 give."""
 
-import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Lock
 from typing import Any
 
 import jax
@@ -16,7 +13,7 @@ from model.frame.design import Design, Float
 from model.results.effects import CollapsedEffects, Effects, StoredEffects
 from model.results.posterior import FactorPosterior, Posterior
 from model.spec import FitPlan
-from worker.batch import Drawn, padded, read, rows
+from worker.batch import Drawn, batches, read, rows
 from worker.compiled import COMPILED
 from worker.monitor import Cancelled, Monitor
 from worker.padding import CollapsedProblem
@@ -28,7 +25,6 @@ _CHEAP = 512
 """Elementwise operations of an evaluation that is over before its answer has been looked at."""
 _PILOT_POINTS = 2200
 """About as many evaluations as the search for the mode and the rounds take."""
-_THREADS = ThreadPoolExecutor(os.cpu_count(), "evaluate")
 
 
 def executable(shape: CollapsedShape, data: program.Data) -> Callable[..., Any]:
@@ -45,37 +41,26 @@ def sample(
     """Walk the hyperparameters; raises Cancelled as soon as the monitor says so, between two calls of the program."""
     shape, proposals = problem.shape, most_proposals_per_draw(problem.shape)
     total = plan.sampler.chains * plan.sampler.draws
-    done, counting = 0, Lock()
-    small = _size(shape) <= _CHEAP
-    # Handed over once, not at each of some twenty calls.
+    done = 0
+    # Handed over once, not at each of some ten calls.
     data = jax.device_put(problem.data)
-
     own = rows(problem)
 
     def density(points: Float, noise: Float) -> tuple[Float, Float]:
         nonlocal done
         values, drawn = np.empty(len(points)), np.empty((len(own), len(points)))
-
-        def batch(start: int) -> None:
-            nonlocal done
+        for batch, part in batches(problem, points):
             if monitor.cancelled():
                 raise Cancelled
-            part = slice(start, min(start + program.BATCH, len(points)))
             count = part.stop - part.start
             normal = np.zeros((shape.carried, program.BATCH))
             normal[problem.carried, :count] = noise[part].T
-            log_density, found = evaluate(padded(problem, points[part]), normal, np.array(count), data)
+            log_density, found = evaluate(batch, normal, np.array(count), data)
             values[part] = np.asarray(log_density)[:count]
             drawn[:, part] = np.asarray(found)[own, :count]
-            with counting:
-                done += count
-                fraction = min(1.0, done / (total * proposals + _PILOT_POINTS))
-                monitor.report("sampling", fraction, int(fraction * total))
-
-        starts = range(0, len(points), program.BATCH)
-        # XLA spreads large arrays over the cores by itself; calls on small ones are spread here.
-        for _ in _THREADS.map(batch, starts) if small and len(starts) > 1 else map(batch, starts):
-            pass
+            done += count
+            fraction = min(1.0, done / (total * proposals + _PILOT_POINTS))
+            monitor.report("sampling", fraction, int(fraction * total))
         return values, drawn
 
     if explains_all(
