@@ -7,7 +7,7 @@ import numpy as np
 from model.frame.design import Float
 from model.results.convergence import FEWEST_DRAWS, along, convergence, sorted_quantile
 
-_AT_ONCE = 8
+_AT_ONCE = 16
 """Quantities whose draws are judged together: more of them would leave the processor's caches."""
 
 

@@ -196,8 +196,8 @@ def _improve(rounds: list[tuple[Float, Float]]) -> Proposal | None:
 
 def _resample(points: Float, log_weights: Float, source: np.random.Generator) -> Float:
     """One of the points, drawn by its weight: near enough to the posterior for a chain to begin without warm-up."""
-    chance = np.exp(log_weights - _log_sum_exp(log_weights))
-    return np.asarray(points[source.choice(len(points), p=chance / chance.sum())])
+    chance = np.cumsum(np.exp(log_weights - log_weights.max()))
+    return np.asarray(points[np.searchsorted(chance, source.random() * chance[-1], side="right")])
 
 
 def _accept(log_weights: Float, coin: Float) -> NDArray[np.intp]:
