@@ -58,3 +58,8 @@ def identity_plus_congruence(lower: Matrix, middle: Any) -> Matrix:
         [sum(lower[i][q] * half[i][r] for i in range(q, k)) + (1.0 if q == r else 0.0) for r in range(q + 1)]
         for q in range(k)
     ]
+
+
+def lower_triangle(size: int) -> list[tuple[int, int]]:
+    """Row and column of the entries on and below the diagonal, row by row."""
+    return [(i, j) for i in range(size) for j in range(i + 1)]

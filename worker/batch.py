@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from model.frame.design import Float
+from model.small import lower_triangle
 from worker.padding import CollapsedProblem
-from worker.programs.collapsed import BATCH, lower_triangle
+from worker.programs.collapsed import BATCH
 
 
 class Drawn(NamedTuple):

@@ -13,8 +13,7 @@ from scipy import linalg, sparse
 
 from model.frame.design import Float
 from model.moments import Moments
-from model.small import cholesky, identity_plus_congruence, solve_lower
-from worker.programs.collapsed import lower_triangle
+from model.small import cholesky, identity_plus_congruence, lower_triangle, solve_lower
 
 Roots = Sequence[Float]
 """Of each factor chol(Phi) / sigma, (coef, coef) or (draw, coef, coef); the factor eliminated level by level comes

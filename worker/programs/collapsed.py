@@ -14,14 +14,9 @@ import numpy as np
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 
-from model.small import (
-    cholesky,
-    identity_plus_congruence,
-    solve_lower,
-    solve_lower_transposed,
-    times_lower_transposed,
-)
-from worker.programs.elimination import eliminate
+from model.small import cholesky, lower_triangle, solve_lower, solve_lower_transposed
+from worker.programs import dense
+from worker.programs.elimination import Roots, eliminate
 from worker.programs.hyper import constrain, correlation_root
 from worker.shape import CollapsedShape
 
@@ -34,8 +29,6 @@ _UNROLLED = 6
 """Largest matrix whose Cholesky factor is written out elementwise rather than left to LAPACK."""
 
 Data = Mapping[str, Any]
-Roots = list[list[list[Array | float]]]
-"""Of each factor the Cholesky factor of Phi over sigma, its entries arrays (vector,)."""
 
 
 def chunk_size(shape: CollapsedShape) -> int:
@@ -128,12 +121,12 @@ def _density(shape: CollapsedShape, theta: Array, noise: Array, data: Data) -> t
         cross, log_det = _without_first(shape, relative, data)
         log_density, coefficients = _finish(shape, hyper, noise, cross, log_det, data)
         return log_density, jnp.concatenate([coefficients, hyper.values])
-    beside, log_det = _without_first_beside_dense(shape, relative, data)
-    (lower, white), beside, log_det_dense = _without_dense(shape, relative, beside)
+    beside, log_det = dense.eliminate_beside(shape, relative, data)
+    (lower, white), beside, log_det_dense = dense.eliminate_dense(shape, relative, beside)
     cross = jnp.moveaxis(beside, 0, -1)
     log_density, coefficients = _finish(shape, hyper, noise[:p], cross, log_det + log_det_dense, data)
     known = jnp.concatenate([-coefficients, _given(shape, hyper.scalars, data)])
-    deviations = _dense_draw(lower, white, known.T, sigma, noise[p:].T)
+    deviations = dense.draw(lower, white, known.T, sigma, noise[p:].T)
     return log_density, jnp.concatenate([coefficients, deviations.T, hyper.values])
 
 
@@ -233,7 +226,7 @@ def _without_first(shape: CollapsedShape, relative: Roots, data: Data) -> tuple[
     """
     if not shape.factors:
         return data["s"][:, :, None], jnp.zeros(1)
-    root = [[_with_axis(entry, 0) for entry in row[: i + 1]] for i, row in enumerate(relative[0])]
+    root = [[jnp.asarray(entry)[None] for entry in row[: i + 1]] for i, row in enumerate(relative[0])]
     inner, log_det = eliminate(root, data["a"][..., None])
     explained = data["products"] @ inner.reshape(-1, inner.shape[-1])
     width = shape.columns + shape.kept + 1
@@ -241,60 +234,6 @@ def _without_first(shape: CollapsedShape, relative: Roots, data: Data) -> tuple[
     place = np.zeros((width, width), dtype=int)
     place[rows, cells] = place[cells, rows] = np.arange(len(rows))
     return data["s"][:, :, None] - explained[place], data["multiplicity"] @ log_det
-
-
-def _without_first_beside_dense(shape: CollapsedShape, relative: Roots, data: Data) -> tuple[Array, Array]:
-    """Eliminate the first factor level by level, where others stay as columns.
-
-    Gives S - sum W'W (vector, column, column) of [X, kept columns, y, dense columns], and the sum of log det C.
-    """
-    k = shape.factors[0].coefficients
-    root = [[_with_axis(entry) for entry in row] for row in relative[0]]  # (vector, 1) against levels
-    lower = cholesky(identity_plus_congruence(root, data["a"]), jnp.sqrt)
-    log_det = jnp.sum(jnp.log(math.prod(lower[i][i] for i in range(k))), axis=-1)
-    deep = [[_with_axis(entry, 1) for entry in row] for row in lower]
-    rotated = times_lower_transposed([[_with_axis(entry) for entry in row] for row in root], list(data["b"]))
-    white = jnp.concatenate(solve_lower(deep, rotated), axis=-1)  # (vector, column, coef and level)
-    return data["s"] - white @ jnp.swapaxes(white, -1, -2), log_det
-
-
-def _without_dense(
-    shape: CollapsedShape, relative: Roots, cross: Array
-) -> tuple[tuple[Array, Array], Array, Array]:
-    """Eliminate the other factors together, by one Cholesky factor.
-
-    Gives the factor with the whitened columns (for `_dense_draw`), the cross-products of [X, kept columns, y] that
-    are left, and the half log determinant with the priors' own.
-    """
-    m = shape.columns + shape.kept + 1
-    vectors = cross.shape[0]
-    precision, log_det, position = cross[:, m:, m:], jnp.zeros(vectors), 0
-    for factor, root in zip(shape.factors[1:], relative[1:], strict=True):
-        k, levels = factor.coefficients, factor.levels
-        identity = [[jnp.full(vectors, float(i == j)) for i in range(k)] for j in range(k)]
-        inverse = [solve_lower(root, column) for column in identity]  # inverse[j][i] of the root
-        block = jnp.stack(
-            [
-                jnp.stack([sum(inverse[i][r] * inverse[j][r] for r in range(k)) for j in range(k)], -1)
-                for i in range(k)
-            ],
-            axis=-2,
-        )
-        log_det += levels * jnp.log(math.prod(root[i][i] for i in range(k)))
-        spread = jnp.einsum("vij,lr->viljr", block, jnp.eye(levels)).reshape(vectors, k * levels, k * levels)
-        end = position + k * levels
-        precision = precision.at[:, position:end, position:end].add(spread)
-        position = end
-    lower = jnp.linalg.cholesky(precision)
-    white = solve_triangular(lower, cross[:, m:, :m], lower=True)  # (vector, dense, column)
-    log_det += jnp.sum(jnp.log(jnp.diagonal(lower, axis1=-2, axis2=-1)), axis=-1)
-    return (lower, white), cross[:, :m, :m] - jnp.swapaxes(white, -1, -2) @ white, log_det
-
-
-def _dense_draw(lower: Array, white: Array, known: Array, sigma: Array, noise: Array) -> Array:
-    """Deviations (vector, dense) given the coefficients of [X, kept columns] and y, `known` (vector, column)."""
-    whitened = jnp.einsum("vdm,vm->vd", white, known) + sigma[:, None] * noise
-    return solve_triangular(lower, whitened[..., None], lower=True, trans="T")[..., 0]
 
 
 def _normal(precision: Array, r: Array, noise: Array) -> tuple[Array, Array, Array]:
@@ -318,13 +257,3 @@ def _normal(precision: Array, r: Array, noise: Array) -> tuple[Array, Array, Arr
     drawn = solve_triangular(factor, solved + noise.T[..., None], lower=True, trans="T")[..., 0]
     half_log_det = jnp.sum(jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)), axis=-1)
     return drawn.T, half_log_det, jnp.sum(solved[..., 0] ** 2, axis=-1)
-
-
-def lower_triangle(size: int) -> list[tuple[int, int]]:
-    """Row and column of the entries on and below the diagonal, row by row."""
-    return [(i, j) for i in range(size) for j in range(i + 1)]
-
-
-def _with_axis(entry: Any, axis: int = -1) -> Any:
-    """An array with one more axis; a structural zero stays a number."""
-    return jnp.expand_dims(entry, axis) if isinstance(entry, Array) else entry

@@ -12,6 +12,8 @@ from jax import Array
 
 from model.small import cholesky, identity_plus_congruence, solve_lower
 
+Roots = list[list[list[Array | float]]]
+"""Of each factor the Cholesky factor of Phi over sigma, its entries arrays (vector,)."""
 Triangle = list[list[Array]]
 """The rows of a lower triangle, each up to its diagonal."""
 

@@ -5,15 +5,15 @@ Which transform and which prior a parameter has is data, not program text, so on
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from scipy.special import gammaln
 
 from model.distributions import INFINITY, Distribution, Kind, lkj_log_normalizer
 from model.frame.design import Float
+from worker.programs.priors import Terms, beside, log_kernel, log_normalizer, terms
 
 
 class Transform(IntEnum):
@@ -44,7 +44,7 @@ class Scalars:
     end: Float
     """Where t ends above, infinity for most."""
     terms: Float
-    """What `log_kernel` makes of a value, by the rows of `_Terms`."""
+    """What `log_kernel` makes of a value, by the rows of `priors.Terms`."""
     log_constant: Float
     """What no value of t changes of its log density: the prior's normalizer, its mass on the interval, the unit."""
 
@@ -57,9 +57,7 @@ class Scalars:
             offset=np.array([p[1] for p in parts], dtype=float),
             unit=np.array([p[2] for p in parts], dtype=float),
             end=np.array([row.end for row in rows], dtype=float),
-            terms=np.array([_terms(row.prior) for row in rows], dtype=float)
-            .reshape(-1, len(_Terms._fields))
-            .T,
+            terms=np.array([terms(row.prior) for row in rows], dtype=float).reshape(-1, len(Terms._fields)).T,
             log_constant=np.array([row.log_constant for row in rows], dtype=float),
         )
 
@@ -120,7 +118,7 @@ class Scalar:
     def log_constant(self) -> float:
         """What no value of t changes of its log density."""
         unit = self.placed()[2]
-        return _log_normalizer(self.prior) - self.prior.log_mass(*self.bounds) + float(np.log(abs(unit)))
+        return log_normalizer(self.prior) - self.prior.log_mass(*self.bounds) + float(np.log(abs(unit)))
 
     def placed(self) -> tuple[Transform, float, float]:
         """The transform with its offset and unit."""
@@ -145,7 +143,7 @@ def constrain(t: Array, scalars: dict[str, Array]) -> tuple[Array, Array]:
     Every case is computed for every parameter and one is selected, so all share one exponential and one logarithm.
     """
     transform, offset, unit, end, constant = (
-        _beside(scalars[name], t) for name in ("transform", "offset", "unit", "end", "log_constant")
+        beside(scalars[name], t) for name in ("transform", "offset", "unit", "end", "log_constant")
     )
     positive, bounded, cube, half = (
         transform == code for code in (Transform.POSITIVE, Transform.BOUNDED, Transform.CUBE, Transform.HALF)
@@ -185,101 +183,6 @@ def constrain(t: Array, scalars: dict[str, Array]) -> tuple[Array, Array]:
         fixed, 0.0, log_kernel(value, scalars["terms"]) + constant + jnp.where(free, 0.0, slope)
     )
     return value, jnp.sum(log_prior, axis=0)
-
-
-class _Terms(NamedTuple):
-    """A log density as a sum of few terms, so that one expression serves every distribution.
-
-    Of x, its logarithm, and w = (x or log x - location) * per_scale.
-    """
-
-    location: float = 0.0
-    per_scale: float = 0.0
-    of_log: float = 0.0
-    """1 where w is of log x."""
-    log: float = 0.0
-    linear: float = 0.0
-    inverse: float = 0.0
-    square: float = 0.0
-    absolute: float = 0.0
-    tail: float = 0.0
-    """Of log(1 + per_df w^2)."""
-    per_df: float = 0.0
-    rest: float = 0.0
-    """Of log(1 - x)."""
-
-
-def log_kernel(x: Array, terms: Array) -> Array:
-    """Log densities at x (parameter, ...), inside their support, but for their normalizers; `terms` (term, parameter)
-    are those of `_Terms`."""
-    of = _Terms(*(_beside(row, x) for row in terms))  # type: ignore[arg-type]
-    above = jnp.where(x > 0, jnp.maximum(x, 1e-300), 1.0)
-    log_x = jnp.log(above)
-    w = (jnp.where(of.of_log > 0, log_x, x) - of.location) * of.per_scale
-    below = jnp.where(of.rest == 0.0, 0.0, jnp.clip(x, 0.0, 1.0 - 1e-16))
-    return jnp.asarray(
-        of.log * log_x
-        + of.linear * x
-        + of.inverse / above
-        + of.square * w**2
-        + of.absolute * jnp.abs(w)
-        + of.tail * jnp.log1p(of.per_df * w**2)
-        + of.rest * jnp.log1p(-below)
-    )
-
-
-def _beside(values: Array, t: Array) -> Array:
-    """Values (parameter,) with the further axes of t."""
-    return jnp.reshape(values, (*values.shape, *(1,) * (t.ndim - 1)))
-
-
-def _terms(prior: Distribution) -> _Terms:
-    a, b, c = (*prior.arguments, 1.0, 1.0, 1.0)[:3]
-    match prior.kind:
-        case Kind.NORMAL:
-            return _Terms(a, 1.0 / b, square=-0.5)
-        case Kind.STUDENT_T:
-            return _Terms(b, 1.0 / c, tail=-(a + 1.0) / 2.0, per_df=1.0 / a)
-        case Kind.CAUCHY:
-            return _Terms(a, 1.0 / b, tail=-1.0, per_df=1.0)
-        case Kind.LAPLACE:
-            return _Terms(a, 1.0 / b, absolute=-1.0)
-        case Kind.EXPONENTIAL:
-            return _Terms(linear=-a)
-        case Kind.GAMMA:
-            return _Terms(log=a - 1.0, linear=-b)
-        case Kind.INV_GAMMA:
-            return _Terms(log=-(a + 1.0), inverse=-b)
-        case Kind.LOGNORMAL:
-            return _Terms(a, 1.0 / b, of_log=1.0, log=-1.0, square=-0.5)
-        case Kind.BETA:
-            return _Terms(log=a - 1.0, rest=b - 1.0)
-        case _:
-            return _Terms()
-
-
-def _log_normalizer(prior: Distribution) -> float:
-    """What `log_kernel` leaves out."""
-    a, b, c = (*prior.arguments, 1.0, 1.0, 1.0)[:3]
-    match prior.kind:
-        case Kind.NORMAL | Kind.LOGNORMAL:
-            return float(-np.log(b) - 0.5 * np.log(2.0 * np.pi))
-        case Kind.STUDENT_T:
-            return float(gammaln((a + 1) / 2) - gammaln(a / 2) - 0.5 * np.log(a * np.pi) - np.log(c))
-        case Kind.CAUCHY:
-            return float(-np.log(np.pi * b))
-        case Kind.LAPLACE:
-            return float(-np.log(2.0 * b))
-        case Kind.UNIFORM:
-            return float(-np.log(b - a))
-        case Kind.EXPONENTIAL:
-            return float(np.log(a))
-        case Kind.GAMMA | Kind.INV_GAMMA:
-            return float(a * np.log(b) - gammaln(a))
-        case Kind.BETA:
-            return float(gammaln(a + b) - gammaln(a) - gammaln(b))
-        case _:
-            return 0.0
 
 
 def correlation_root(
