@@ -52,11 +52,11 @@ def plans(count: int) -> list[FitPlan]:
 
 
 def together(shape: CollapsedShape) -> Callable[..., Any]:
-    """One program that evaluates hyperparameter vectors of several data sets, (data set, vector, hyper)."""
+    """One program that evaluates hyperparameter vectors of several data sets, (data set, hyper, vector)."""
 
     def evaluate(theta: jax.Array, data: program.Data) -> tuple[jax.Array, jax.Array]:
         # The prototype reaches into the program for what one chunk does; an adopted one would have a door there.
-        return program._density(shape, theta, jnp.zeros((theta.shape[0], shape.carried)), data)
+        return program._density(shape, theta, jnp.zeros((shape.carried, theta.shape[1])), data)
 
     return jax.jit(jax.vmap(evaluate))
 
@@ -71,18 +71,18 @@ def evaluations() -> None:
     """One evaluation of every data set: small calls, as of the mode search, and large ones, as of the chains."""
     problems = tuple(collapsed_problem(plan, plan.design()) for plan in plans(COUNT))
     batch, shape = Batch.of(problems), problems[0].shape
-    alone = collapsed.programs(shape, problems[0].data)
+    alone = collapsed.executable(shape, problems[0].data)
     for points in (16, 1024):
-        theta = np.stack([points_of(problem, points, i) for i, problem in enumerate(problems)])
-        padded = np.zeros((COUNT, program.BATCH, shape.dimension))
-        padded[:, :points] = theta
-        noise = np.zeros((program.BATCH, shape.carried))
+        theta = np.stack([points_of(problem, points, i).T for i, problem in enumerate(problems)])
+        padded = np.zeros((COUNT, shape.dimension, program.BATCH))
+        padded[:, :, :points] = theta
+        noise = np.zeros((shape.carried, program.BATCH))
         shared = together(shape)
 
         def one_by_one(padded: Float = padded, noise: Float = noise, points: int = points) -> float:
             start = time.perf_counter()
             for own, problem in zip(padded, problems, strict=True):
-                np.asarray(alone.evaluate(own, noise, np.array(points), problem.data)[0])
+                np.asarray(alone(own, noise, np.array(points), problem.data)[0])
             return time.perf_counter() - start
 
         def at_once(theta: Float = theta, shared: Any = shared) -> float:
@@ -94,7 +94,7 @@ def evaluations() -> None:
         report(take_turns({"one call": at_once, "a call each": one_by_one}, 7), "one call")
         difference = np.abs(
             np.asarray(shared(theta, batch.data)[0])[0]
-            - np.asarray(alone.evaluate(padded[0], noise, np.array(points), problems[0].data)[0])[:points]
+            - np.asarray(alone(padded[0], noise, np.array(points), problems[0].data)[0])[:points]
         ).max()
         print(f"  largest difference of a log density: {difference:.1e}")
 

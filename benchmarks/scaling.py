@@ -97,17 +97,16 @@ def measure(size: int, formula: str, columns: Columns) -> Point:
     plan = prepare(FitSpec(formula, Table.from_columns(columns), sampler=SamplerSettings(seed=1)))
     problem = collapsed_problem(plan, plan.design())
     start = time.perf_counter()
-    compiled = collapsed.programs(problem.shape, problem.data)
+    evaluate = collapsed.executable(problem.shape, problem.data)
     compile_seconds = time.perf_counter() - start
     ours = Ours(formula, columns)
     fits = [ours() for _ in range(REPEATS)]
-    theta = np.tile(problem.start, (BATCH, 1))
-    theta += np.random.default_rng(1).normal(0, 0.05, theta.shape)
-    noise = np.zeros((BATCH, problem.shape.carried))
+    spread = np.random.default_rng(1).normal(0, 0.05, (len(problem.start), BATCH))
+    theta, noise = problem.start[:, None] + spread, np.zeros((problem.shape.carried, BATCH))
     evaluations = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        np.asarray(compiled.evaluate(theta, noise, np.array(BATCH), problem.data)[0])
+        np.asarray(evaluate(theta, noise, np.array(BATCH), problem.data)[0])
         evaluations.append((time.perf_counter() - start) / BATCH)
     worst = max(float(result.posterior.statistics["pareto_k"] or 0.0) for result in ours.results)
     parameters = int(problem.active.sum())
