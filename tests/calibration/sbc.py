@@ -69,7 +69,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Ranks (simulation,) of every quantity, each in 0..99; `fallbacks` counts fits that another method had to do."""
+    """Ranks (simulation,) of every quantity, each in 0..99; `fallbacks` counts collapsed fits that NUTS had to do."""
 
     by_quantity: Mapping[str, np.ndarray[Any, np.dtype[np.int64]]]
     fallbacks: int
@@ -105,7 +105,7 @@ def calibrate(model: Model, method: str, simulations: int, seed: int, fit: Fit =
         truth = draw_truth(plan, design, source)
         data = replace(design, y=_response(plan.family, truth, design, source))
         posterior = fit(_with_response(plan, data, int(source.integers(2**53))), Silent()).posterior
-        fallbacks += posterior.method != plan.method
+        fallbacks += plan.method == "collapsed" and "leapfrog_steps" in posterior.statistics
         for name, (true, draws) in _quantities(truth, posterior, data).items():
             thinned = draws[:, :: max(1, draws.size // (RANKED + 1))].ravel()[:RANKED]
             ranks.setdefault(name, []).append(int(np.sum(thinned < true)))
