@@ -40,7 +40,7 @@ def table(method: str) -> str:
         f"Method `{method}`, {campaign.simulations} simulations of each model, seed {campaign.seed}; {packages}; "
         f"{time.strftime('%Y-%m-%d', time.gmtime())}.",
         "",
-        "| model | formula | priors | chi-square p-values of the ranks | fell back to NUTS | seconds |",
+        "| model | formula | priors | chi-square p-values of the ranks | left to NUTS | seconds |",
         "|---|---|---|---|---|---|",
     ]
     every: list[float] = []
