@@ -22,7 +22,7 @@ from model.language.formula import parse
 from model.moments import dense_width
 from model.priors import PriorStatement, ResolvedPrior, resolve
 
-ENGINE = "3"
+ENGINE = "4"
 """Version of the statistics: a change that alters results makes it another, so no old result answers a new request."""
 
 MAX_DENSE_WIDTH = 1500

@@ -66,7 +66,7 @@ def sample(
     if explains_all(
         lambda points: density(points, np.zeros((len(points), len(problem.carried))))[0], problem
     ):
-        raise _perfect_fit()
+        raise perfect_fit()
     start, lower, upper = (array[problem.active] for array in (problem.start, problem.lower, problem.upper))
     return independence.sample(
         density,
@@ -83,16 +83,30 @@ def sample(
 _TOO_MUCH = 20.0
 """Log density that a vanishing residual sd may gain: where group-level effects can take its place it gains little."""
 
+_STEPS = 10
+"""Of sigma on its way to next to nothing."""
+
 
 def explains_all(log_density: Callable[[Float], Float], problem: CollapsedProblem) -> bool:
     """Whether the density grows without end as sigma goes to zero."""
     if not problem.active[problem.shape.sds]:
         return False
-    both = log_density(np.stack([problem.start, problem.without_residual])[:, problem.active])
-    return not both[1] - both[0] < _TOO_MUCH and bool(np.isfinite(both[0]))
+    start, end = problem.start[problem.active], problem.without_residual[problem.active]
+    way = start + np.array([0.0, 1.0 - 1.0 / _STEPS, 1.0])[:, None] * (end - start)
+    values = log_density(way)
+    if np.isfinite(values[0]) and not np.isfinite(values[-1]):
+        # Rounding may leave no density there, whether or not anything is left unexplained: how far is there one?
+        values = log_density(start + np.linspace(0.0, 1.0, _STEPS + 1)[:, None] * (end - start))
+        values = values[: np.argmin(np.isfinite(values))]
+        if len(values) == 1:
+            return True
+    *before, last = values[[0, -2, -1]]
+    # Priors may make the start a bad one; still the last step says where it goes.
+    return bool(last > before[-1] and last - min(before) >= _TOO_MUCH)
 
 
-def _perfect_fit() -> InvalidModel:
+def perfect_fit() -> InvalidModel:
+    """What is wrong with a model that `explains_all`."""
     message = "The model explains the response exactly, or so nearly that no residual sd can be estimated."
     return InvalidModel(Issue("perfect-fit", message, "/formula"))
 
@@ -118,12 +132,12 @@ def posterior(
     plan: FitPlan,
     design: Design,
     statistics: Mapping[str, float | int | None],
-    wide: Float | None = None,
+    dense: Float | None = None,
 ) -> Posterior:
-    """Read what was `drawn` (drawn, chain, draw) in the user's units; `wide` (chain, draw, dense) are a wide problem's
-    internal deviations of all factors but the first."""
+    """Read what was `drawn` (drawn, chain, draw) in the user's units; `dense` (chain, draw, dense) are the internal
+    deviations of all factors but the first, where they were not drawn with it."""
     parts = read(problem, drawn)
-    dense = np.moveaxis(parts.dense, 0, -1) if wide is None else wide
+    dense = np.moveaxis(parts.dense, 0, -1) if dense is None else dense
     known_error = design.standard_error is not None
     factors = _factors(problem, plan, parts, dense)
     return Posterior(

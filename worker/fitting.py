@@ -18,10 +18,11 @@ from model.priors import PriorStatement
 from model.results.posterior import Posterior
 from model.results.summary import summarize
 from model.spec import FitPlan, FitSpec, prepare
-from worker import collapsed, collapsed_nuts, nuts, wide
+from worker import collapsed, collapsed_nuts, interpolated, nuts
 from worker.compiled import COMPILED
 from worker.monitor import Cancelled, Monitor, Saved
-from worker.padding import collapsed_problem
+from worker.padding import CollapsedProblem, collapsed_problem
+from worker.samplers.independence import Chains
 from worker.samplers.mode import NoMode
 
 DEFAULT_PROB = 0.95
@@ -95,30 +96,50 @@ def _sample_collapsed(
         problem = collapsed_problem(plan, design)
     monitor.report("compiling", 0.0)
     with watch.phase("sample"):
-        try:
+        if problem.wide or interpolated.is_worth_it(problem):
+            posterior, unfit = _interpolate(problem, plan, design, monitor)
+            if posterior is not None:
+                return posterior, plan.method_reason
             if problem.wide:
-                drawn = wide.sample(problem, plan, monitor)
-                chains, deviations = drawn.chains, drawn.dense
-                surrogate = {"surrogate_error": drawn.error, "eliminations": drawn.eliminations}
-            else:
-                evaluate = collapsed.executable(problem.shape, problem.data)
-                chains, deviations, surrogate = collapsed.sample(problem, evaluate, plan, monitor), None, {}
-        except (NoMode, wide.SurrogateFailed) as error:
+                return None, f"{unfit}; {_WHOLE}"
+        evaluate = collapsed.executable(problem.shape, problem.data)
+        try:
+            chains = collapsed.sample(problem, evaluate, plan, monitor)
+        except NoMode as error:
             return None, f"{_UNFIT} ({error}); {_WHOLE}"
         if chains.trustworthy:
-            told = {**collapsed.statistics(problem, chains), **surrogate}
-            posterior = collapsed.posterior(problem, chains.drawn, plan, design, told, deviations)
-            return posterior, plan.method_reason
-        unfit = (
-            f"{_UNFIT} (Pareto k-hat {chains.pareto_k:.2f}, acceptance {chains.acceptance:.2f}, "
-            f"effective share {chains.effective_share:.2f})"
-        )
-        if problem.wide:
-            return None, f"{unfit}; {_WHOLE}"
+            told = collapsed.statistics(problem, chains)
+            return collapsed.posterior(problem, chains.drawn, plan, design, told), plan.method_reason
+        unfit = _judgment(chains)
         try:
             return collapsed_nuts.fit(problem, chains, evaluate, plan, design, monitor), f"{unfit}; {_THETA}"
         except InvalidModel:
             return None, f"{unfit}; {_WHOLE}"
+
+
+def _interpolate(
+    problem: CollapsedProblem, plan: FitPlan, design: Design, monitor: Monitor
+) -> tuple[Posterior | None, str]:
+    """The posterior by few exact eliminations, or None and why not."""
+    try:
+        found = interpolated.sample(problem, plan, monitor)
+    except (NoMode, interpolated.SurrogateFailed) as error:
+        return None, f"{_UNFIT} ({error})"
+    if not found.chains.trustworthy:
+        return None, _judgment(found.chains)
+    told = {
+        **collapsed.statistics(problem, found.chains),
+        "surrogate_error": found.error,
+        "eliminations": found.eliminations,
+    }
+    return collapsed.posterior(problem, found.chains.drawn, plan, design, told, found.dense), ""
+
+
+def _judgment(chains: Chains) -> str:
+    return (
+        f"{_UNFIT} (Pareto k-hat {chains.pareto_k:.2f}, acceptance {chains.acceptance:.2f}, "
+        f"effective share {chains.effective_share:.2f})"
+    )
 
 
 class _Silent:

@@ -11,6 +11,9 @@ from model.moments import Moments
 from model.small import lower_triangle
 from worker.shape import CollapsedShape
 
+SUMS = ("s", "a", "b", "multiplicity", "products")
+"""Names of all sums that a program may be given."""
+
 
 def padded_sums(
     shape: CollapsedShape,

@@ -53,6 +53,11 @@ class Crossed:
         self._squares = _squares(b[:, columns:], self._pairs)
 
     @property
+    def columns(self) -> int:
+        """Columns of [X, y]."""
+        return int(self._cross.shape[0])
+
+    @property
     def width(self) -> int:
         """Coefficients of all levels of the other factors."""
         return int(self._dense.shape[0])

@@ -5,7 +5,8 @@ that are not conditionally independent from their exact normal distribution give
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -55,20 +56,46 @@ def evaluate(
     the population and then those of the dense factors (their conditional mean plus a root of their conditional
     covariance times `noise` (carried, BATCH)), and the parameters behind theta, as `parameters` has them.
     """
-    chunk = chunk_size(shape)
+    empty = jnp.full((BATCH,), -jnp.inf), jnp.zeros((shape.drawn, BATCH))
+    return _by_chunks(chunk_size(shape), partial(_density, shape, data=data), (theta, noise), count, empty)
+
+
+def eliminate_levels(shape: CollapsedShape, relative: Array, count: Array, data: Data) -> tuple[Array, Array]:
+    """Eliminate the one factor at the first `count` columns of `relative` (entry, BATCH).
+
+    They are the lower triangle of chol(Phi) / sigma, row by row. Gives `cross` (column, column, BATCH) and `log_det`
+    (BATCH,), as `finish` takes them.
+    """
+
+    def eliminated(entries: Array) -> tuple[Array, Array]:
+        rows: list[list[Any]] = [[0.0] * shape.factors[0].coefficients for _ in range(shape.sds)]
+        for entry, (i, j) in zip(entries, lower_triangle(shape.sds), strict=True):
+            rows[i][j] = entry
+        return _without_first(shape, [rows], data)
+
+    width = shape.columns + shape.kept + 1
+    empty = jnp.zeros((width, width, BATCH)), jnp.zeros(BATCH)
+    return _by_chunks(chunk_size(shape), eliminated, (relative,), count, empty)
+
+
+def _by_chunks(
+    chunk: int,
+    function: Callable[..., tuple[Array, Array]],
+    arrays: Sequence[Array],
+    count: Array,
+    empty: tuple[Array, Array],
+) -> tuple[Array, Array]:
+    """Fill what is empty with a function of the first `count` columns of arrays (row, BATCH), a chunk at a time."""
 
     def step(number: Array, filled: tuple[Array, Array]) -> tuple[Array, Array]:
         start = number * chunk
-        points, normal = (
-            jax.lax.dynamic_slice_in_dim(array, start, chunk, axis=1) for array in (theta, noise)
+        found = function(*(jax.lax.dynamic_slice_in_dim(array, start, chunk, axis=1) for array in arrays))
+        one, two = (
+            jax.lax.dynamic_update_slice_in_dim(old, new, start, axis=old.ndim - 1)
+            for old, new in zip(filled, found, strict=True)
         )
-        log_density, drawn = _density(shape, points, normal, data)
-        return (
-            jax.lax.dynamic_update_slice_in_dim(filled[0], log_density, start, axis=0),
-            jax.lax.dynamic_update_slice_in_dim(filled[1], drawn, start, axis=1),
-        )
+        return one, two
 
-    empty = jnp.full((BATCH,), -jnp.inf), jnp.zeros((shape.drawn, BATCH))
     filled: tuple[Array, Array] = jax.lax.fori_loop(0, (count + chunk - 1) // chunk, step, empty)
     return filled
 
