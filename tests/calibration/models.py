@@ -28,6 +28,10 @@ WIDE = {
     "more": [f"n{i % 40}" for i in range(160)],
 }
 
+_DISTINCT = np.concatenate([np.arange(5000), _SOURCE.integers(0, 5000, 10_000)])
+LARGE = {"x": _SOURCE.normal(1.0, 1.0, len(_DISTINCT)), "g": _DISTINCT}
+"""Levels enough for a polynomial between exact eliminations."""
+
 POPULATION = {"Intercept": "normal(1, 2)", "b": "normal(0.5, 1)"}
 SIGMA = {"sigma": "gamma(4, 4)"}
 SD = {"sd": "normal(0, 1)"}
@@ -71,6 +75,7 @@ COLLAPSED = {
     "known errors": Model("y | se(err) ~ x + (1 | g)", _without(GAUSSIAN, "sigma"), COLUMNS),
     "a kept coefficient": Model("y ~ x + w + (1 | g)", GAUSSIAN | {"b x": "laplace(0.5, 1)"}, COLUMNS),
     "raw intercept": Model("y ~ x + (1 | g)", GAUSSIAN, COLUMNS, center=False),
+    "slopes of 5,000 levels": Model("y ~ x + (1 + x | g)", GAUSSIAN | {"cor": "lkj(1)"}, LARGE),
     "little variance expected": Model(
         "y ~ 1 + (1 | g)",
         {"Intercept": "normal(1, 2)", "sd": "exponential(4)", "sigma": "lognormal(0, 0.5)"},

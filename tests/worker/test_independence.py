@@ -7,7 +7,9 @@ import pytest
 from scipy import stats
 
 from worker.samplers.independence import Chains, sample
+from worker.samplers.mixture import Mixture, fit_mixture
 from worker.samplers.mode import NoMode, find_mode
+from worker.samplers.proposal import Proposal
 
 Array = np.ndarray[Any, Any]
 FREE = (np.full(3, -np.inf), np.full(3, np.inf))
@@ -91,6 +93,52 @@ def test_a_skewed_density_is_proposed_skewed() -> None:
     for own in chains.theta.reshape(-1, 2).T:
         assert stats.kstest(own[::5], stats.loggamma(2).cdf).pvalue > 1e-3
     assert chains.log_evidence == pytest.approx(0.0, abs=0.03)
+
+
+def funnel(x: Array) -> Array:
+    """How far the second and third coordinates may go depends on the first, as correlations do on an sd near zero."""
+    sd = np.exp(x[:, :1])
+    return np.asarray(
+        stats.norm.logpdf(x[:, 0]) + stats.norm.logpdf(x[:, 1:], 0, sd).sum(axis=1), dtype=np.float64
+    )
+
+
+def test_a_funnel_takes_a_mixture() -> None:
+    chains = run(funnel, np.zeros(3))
+    assert isinstance(chains.proposal, Mixture)
+    assert chains.trustworthy
+    assert chains.acceptance > 0.5
+    assert chains.log_evidence == pytest.approx(0.0, abs=0.05)
+    first, second, _ = chains.theta.reshape(-1, 3)[::10].T
+    assert stats.kstest(first, "norm").pvalue > 1e-3
+    assert stats.kstest(second * np.exp(-first), "norm").pvalue > 1e-3
+
+
+def some_mixture(points: int = 3000) -> Mixture | None:
+    source = np.random.default_rng(1)
+    x = source.standard_normal((points, 2)) * [1.0, 0.3] + np.where(
+        source.random((points, 1)) < 0.4, 4.0, 0.0
+    )
+    single = Proposal.symmetric(x.mean(axis=0), np.cov(x.T))
+    return fit_mixture(single, x, np.full(points, 1.0 / points), source)
+
+
+def test_a_mixture_is_drawn_from_the_density_that_it_says() -> None:
+    mixture = some_mixture()
+    assert mixture is not None
+    assert mixture.shares.sum() == pytest.approx(1.0)
+    points, log_density = mixture.draw(20_000, *(np.random.default_rng(i) for i in range(2)))
+    flat = points.reshape(2, -1).T
+    np.testing.assert_allclose(mixture.log_density(flat), log_density.ravel(), rtol=1e-12)
+    # Of a density within another's reach the mean weight is one, whatever the density.
+    target = stats.multivariate_normal([3.7, 4.0], [[0.8, 0.1], [0.1, 0.1]])
+    weights = np.exp(target.logpdf(flat) - log_density.ravel())
+    assert weights.mean() == pytest.approx(1.0, abs=5 * weights.std() / np.sqrt(len(weights)))
+    assert weights.std() < 5
+
+
+def test_few_points_make_no_mixture() -> None:
+    assert some_mixture(points=40) is None
 
 
 def test_a_density_without_a_number_is_refused() -> None:

@@ -1,7 +1,8 @@
 """An independence sampler for a vectorized log density of a few dimensions: all proposals are evaluated in one batch.
 
-The proposal is found around the mode and improved by rounds of importance weighting; whether it is good enough is
-judged by its weights (Pareto k-hat, effective share) and the acceptance rate, and the chains are judged as any others.
+The proposal is found around the mode and improved by rounds of importance weighting, and where one location and scatter
+are not enough it becomes a mixture; whether it is good enough is judged by its weights (Pareto k-hat, effective share)
+and the acceptance rate, and the chains are judged as any others.
 """
 
 from collections.abc import Callable
@@ -13,15 +14,21 @@ from numpy.typing import NDArray
 from model.frame.design import Float
 from model.results.diagnostics import PARETO_K_LIMIT, pareto_k
 from model.streams import stream
-from worker.samplers.mode import NOTHING, NoMode, Walls, find_mode, finite
+from worker.samplers.mixture import Mixture, fit_mixture
+from worker.samplers.mode import NOTHING, LogDensity, NoMode, Walls, find_mode, finite
 from worker.samplers.proposal import WIDE, Proposal
 
 Density = Callable[[Float, Float], tuple[Float, Float]]
 """Log density (vector,) at points (vector, dim), -inf or NaN where there is none; and what is drawn (drawn, vector),
 or found out, exactly given each point, from standard normal noise (vector, carried)."""
+Round = tuple[Float, Float]
+"""Points (point, dim) and the logarithms of their weights (point,)."""
 MIN_ROUNDS, MAX_ROUNDS = 2, 6
 GOOD_SHARE = 0.2
 """Effective share of a round's points from which the proposal is good enough."""
+MIXED_SHARE, SATISFYING = 0.5, 0.6
+"""Effective share below which a mixture is tried in place of a single proposal, and at which it is good enough."""
+MAX_MIXTURES, MAX_WALKS = 4, 4
 MIN_ACCEPTANCE = 0.1
 MIN_SHARE = 0.1
 """Of all proposals of a walk: with less a few weights outdo all others, as where a second mode was hardly met."""
@@ -43,7 +50,7 @@ class Chains:
     log_evidence: float
     """Log of the integral of the density, by importance sampling."""
     evaluations: int
-    proposal: Proposal
+    proposal: Proposal | Mixture
     """What was proposed in the end."""
 
     @property
@@ -81,59 +88,87 @@ def sample(
         evaluations += len(points)
         return finite(density(points, np.zeros((len(points), carried)))[0])
 
-    d = len(start)
+    single, chosen, rounds = _adapt(log_density, start, walls, seed)
+    proposals = _proposals_per_draw(rounds[-1][1], most_proposals)
+    for attempt in range(MAX_WALKS):
+        size = chains, draws
+        walked, weighted = _walk(density, chosen, rounds[-1], walls, carried, size, proposals, seed, attempt)
+        evaluations += chains * (draws * proposals + 1)
+        if walked.trustworthy:
+            break
+        # What held the chains up was met on the way: now it has its share in what is proposed.
+        rounds.append(weighted)
+        mixture = fit_mixture(single, *_pooled(rounds), stream(seed, "mixture", len(rounds)))
+        if mixture is None and attempt > 0:
+            break
+        chosen = mixture or replace(single, components=WIDE)
+    return replace(walked, evaluations=evaluations)
+
+
+def _adapt(
+    log_density: LogDensity, start: Float, walls: Walls, seed: int
+) -> tuple[Proposal, Proposal | Mixture, list[Round]]:
+    """Find what to propose: the best single proposal, what is better than that if it is bad, and all rounds."""
     mode, curvature = find_mode(log_density, start, walls)
     try:
-        proposal = Proposal.symmetric(mode, np.asarray(np.linalg.inv(curvature), dtype=np.float64))
+        single = Proposal.symmetric(mode, np.asarray(np.linalg.inv(curvature), dtype=np.float64))
     except np.linalg.LinAlgError as error:
         raise NoMode("the curvature at the mode cannot be inverted") from error
-    size = 1000 if d <= 8 else 2000
-    rounds: list[tuple[Float, Float]] = []
-    for number in range(MAX_ROUNDS):
-        drawn, log_proposal = proposal.draw(size, stream(seed, "round", number))
+    size = 1000 if len(start) <= 8 else 2000
+    rounds: list[Round] = []
+
+    def share_of(proposal: Proposal | Mixture) -> float:
+        """Evaluate a round of what is proposed; its effective share."""
+        drawn, log_proposal = proposal.draw(size, stream(seed, "round", len(rounds)))
         points = drawn[:, 0].T
         rounds.append((points, _inside(points, walls, log_density(points) - log_proposal[0])))
+        return _effective_share(rounds[-1][1])
+
+    for number in range(MAX_ROUNDS):
+        share = share_of(single)
         improved = _improve(rounds)
         if improved is None:
             break
-        proposal = improved
-        if number + 1 >= MIN_ROUNDS and _effective_share(rounds[-1][1]) >= GOOD_SHARE:
+        single = improved
+        if number + 1 >= MIN_ROUNDS and share >= GOOD_SHARE:
             break
     if rounds[-1][1].max() <= NOTHING:
         raise NoMode("no proposal around the mode lies where the density is")
-    proposals = _proposals_per_draw(rounds[-1][1], most_proposals)
-    narrow = _walk(density, proposal, rounds[-1], walls, carried, chains, draws, seed, proposals)
-    if narrow.trustworthy:
-        return replace(narrow, evaluations=evaluations + chains * (draws * proposals + 1))
-    wide = _walk(
-        density,
-        replace(proposal, components=WIDE),
-        rounds[-1],
-        walls,
-        carried,
-        chains,
-        draws,
-        seed,
-        proposals,
-    )
-    return replace(wide, evaluations=evaluations + 2 * chains * (draws * proposals + 1))
+    chosen: Proposal | Mixture = single
+    for _ in range(MAX_MIXTURES):
+        if share >= (MIXED_SHARE if chosen is single else SATISFYING):
+            break
+        mixture = fit_mixture(single, *_pooled(rounds), stream(seed, "mixture", len(rounds)))
+        if mixture is None:
+            break
+        before, share = share, share_of(mixture)
+        if share < before:
+            break
+        chosen = mixture
+    return single, chosen, rounds
 
 
 def _walk(
     density: Density,
-    proposal: Proposal,
-    pilot: tuple[Float, Float],
+    proposal: Proposal | Mixture,
+    pilot: Round,
     walls: Walls,
     carried: int,
-    chains: int,
-    draws: int,
-    seed: int,
+    size: tuple[int, int],
     proposals: int,
-) -> Chains:
-    """Evaluate the proposals of all chains at once, then accept or reject them one after the other."""
-    d, length = len(proposal.center), draws * proposals
-    streams = [stream(seed, "chain", number) for number in range(chains)]
-    first = np.stack([_resample(*pilot, stream(seed, "start", number)) for number in range(chains)])
+    seed: int,
+    attempt: int,
+) -> tuple[Chains, Round]:
+    """Evaluate the proposals of all chains at once, then accept or reject them one after the other.
+
+    `size` are chains and draws. Each attempt has random numbers of its own, as what is proposed may have learnt from
+    those before. Gives, beside the chains, all that was proposed as a round.
+    """
+    chains, draws = size
+    d, length = len(pilot[0][0]), draws * proposals
+    numbers = range(chains * attempt, chains * (attempt + 1))
+    streams = [stream(seed, "chain", number) for number in numbers]
+    first = np.stack([_resample(*pilot, stream(seed, "start", number)) for number in numbers])
     # The first point of each chain stands before its proposals, so that it is evaluated and carried like them.
     points, log_proposal = np.empty((d, chains, length + 1)), np.empty((chains, length + 1))
     points[:, :, 0], log_proposal[:, 0] = first.T, proposal.log_density(first)
@@ -146,7 +181,7 @@ def _walk(
     chosen = _accept(log_weights, coin)
     kept = (chosen[:, proposals - 1 :: proposals] + (length + 1) * np.arange(chains)[:, None]).ravel()
     own = log_weights[:, 1:].ravel()
-    return Chains(
+    walked = Chains(
         theta=flat[kept].reshape(chains, draws, d),
         drawn=drawn[:, kept].reshape(-1, chains, draws),
         acceptance=float(np.mean(chosen == np.arange(1, length + 1))),
@@ -156,6 +191,7 @@ def _walk(
         evaluations=0,
         proposal=proposal,
     )
+    return walked, (points[:, :, 1:].reshape(d, -1).T, own)
 
 
 def _proposals_per_draw(log_weights: Float, most: int) -> int:
@@ -175,12 +211,20 @@ def _effective_share(log_weights: Float) -> float:
     return float(weights.sum() ** 2 / np.sum(weights**2) / len(weights))
 
 
-def _improve(rounds: list[tuple[Float, Float]]) -> Proposal | None:
+def _improve(rounds: list[Round]) -> Proposal | None:
     """The t whose location and scatter are the weighted points' of all rounds; None when the weights tell too little.
 
     Weights are truncated (Ionides 2008), so that a single far point cannot decide the next proposal; each round
     counts by the number of points that its weights are worth.
     """
+    pooled, weight = _pooled(rounds)
+    if 1.0 / np.sum(weight**2) < 5 * pooled.shape[1]:
+        return None
+    return Proposal.matching(pooled, weight)
+
+
+def _pooled(rounds: list[Round]) -> tuple[Float, Float]:
+    """Points (point, dim) of all rounds and their weights (point,), which sum to one."""
     points, weights = [], []
     for own, log_weights in rounds:
         cut = _log_sum_exp(log_weights) - 0.5 * np.log(len(log_weights))
@@ -188,10 +232,7 @@ def _improve(rounds: list[tuple[Float, Float]]) -> Proposal | None:
         points.append(own)
         weights.append(weight * weight.sum() / np.sum(weight**2))
     pooled, weight = np.concatenate(points), np.concatenate(weights)
-    weight /= weight.sum()
-    if 1.0 / np.sum(weight**2) < 5 * pooled.shape[1]:
-        return None
-    return Proposal.matching(pooled, weight)
+    return pooled, weight / weight.sum()
 
 
 def _resample(points: Float, log_weights: Float, source: np.random.Generator) -> Float:
