@@ -90,10 +90,12 @@ class Eliminations:
         """Of each factor chol(Phi) / sigma (point, coef, coef)."""
         scalars, roots = self.values(points)
         sds, data = self.problem.shape.sds, self.problem.data
-        ratios = scalars[:, :sds] * data["sd_unit"] / (scalars[:, sds, None] * data["sigma_unit"])
-        ends = np.cumsum([root.shape[-1] for root in roots])[:-1]
-        own = np.split(ratios, ends, axis=1)
-        return [ratio[:, :, None] * root for ratio, root in zip(own, roots, strict=True)]
+        # Far out there may be no such numbers; no density is computed of what is none.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            ratios = scalars[:, :sds] * data["sd_unit"] / (scalars[:, sds, None] * data["sigma_unit"])
+            ends = np.cumsum([root.shape[-1] for root in roots])[:-1]
+            own = np.split(ratios, ends, axis=1)
+            return [ratio[:, :, None] * root for ratio, root in zip(own, roots, strict=True)]
 
     def eliminate(self, coordinates: Float) -> Float:
         """What is left exactly at coordinates (point, coordinate), as numbers (point, 1 + entries) to interpolate.

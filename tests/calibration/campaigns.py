@@ -1,6 +1,6 @@
 """Which models are calibrated by which method, with how many simulations; `make slow` runs them all.
 
-`python -m tests.calibration.campaigns METHOD` runs one campaign and prints its table in Markdown.
+`python -m tests.calibration.campaigns NAME` runs one campaign and prints its table in Markdown.
 """
 
 import sys
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from tests.calibration.models import COLLAPSED, NUTS
+from tests.calibration.models import COLLAPSED, MANY_LEVELS, NUTS
 from tests.calibration.sbc import Model, Ranks, calibrate
 
 
@@ -17,28 +17,30 @@ from tests.calibration.sbc import Model, Ranks, calibrate
 class Campaign:
     """The models that a method is calibrated on."""
 
+    method: str
     models: Mapping[str, Model]
     simulations: int
     seed: int
 
-    def run(self, method: str, name: str) -> Ranks:
+    def run(self, name: str) -> Ranks:
         """Calibrate the method on one of the models."""
-        return calibrate(self.models[name], method, self.simulations, self.seed)
+        return calibrate(self.models[name], self.method, self.simulations, self.seed)
 
 
 CAMPAIGNS = {
-    "collapsed": Campaign(COLLAPSED, simulations=1000, seed=2018),
-    "nuts": Campaign(NUTS, simulations=200, seed=2024),
+    "collapsed": Campaign("collapsed", COLLAPSED, simulations=1000, seed=2018),
+    "levels": Campaign("collapsed", MANY_LEVELS, simulations=300, seed=2018),
+    "nuts": Campaign("nuts", NUTS, simulations=200, seed=2024),
 }
 
 
-def table(method: str) -> str:
+def table(which: str) -> str:
     """Run a campaign; a Markdown table with the p-value of every quantity of every model."""
-    campaign = CAMPAIGNS[method]
+    campaign = CAMPAIGNS[which]
     packages = ", ".join(f"{package} {version(package)}" for package in ("numpy", "scipy", "jax"))
     lines = [
-        f"Method `{method}`, {campaign.simulations} simulations of each model, seed {campaign.seed}; {packages}; "
-        f"{time.strftime('%Y-%m-%d', time.gmtime())}.",
+        f"Method `{campaign.method}`, {campaign.simulations} simulations of each model, seed {campaign.seed}; "
+        f"{packages}; {time.strftime('%Y-%m-%d', time.gmtime())}.",
         "",
         "| model | formula | priors | chi-square p-values of the ranks | left to NUTS | seconds |",
         "|---|---|---|---|---|---|",
@@ -46,7 +48,7 @@ def table(method: str) -> str:
     every: list[float] = []
     for name, model in campaign.models.items():
         started = time.perf_counter()
-        ranks = campaign.run(method, name)
+        ranks = campaign.run(name)
         p_values = ranks.p_values()
         every += p_values.values()
         priors = ", ".join(f"{on} {prior}" for on, prior in model.priors.items())

@@ -18,11 +18,11 @@ LUCK = 1e-4
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize(
-    ("method", "name"),
-    [(method, name) for method, campaign in CAMPAIGNS.items() for name in campaign.models],
+    ("campaign", "name"),
+    [(number, name) for number, campaign in CAMPAIGNS.items() for name in campaign.models],
 )
-def test_ranks_are_uniform(method: str, name: str) -> None:
-    p_values = CAMPAIGNS[method].run(method, name).p_values()
+def test_ranks_are_uniform(campaign: str, name: str) -> None:
+    p_values = CAMPAIGNS[campaign].run(name).p_values()
     assert {quantity: p for quantity, p in p_values.items() if p < LUCK} == {}
 
 
