@@ -6,7 +6,6 @@ sums over the pairs of levels that occur together, and no padding, are then wort
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,6 @@ Roots = Sequence[Float]
 first."""
 
 _SERIES_TOLERANCE = 1e-6
-_SPARSE = 0.1
-"""Share of pairs that occur below which a sparse product takes less time than a dense one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +46,9 @@ class Crossed:
             s[columns:, :columns],
             s[columns:, columns:],
         )
-        # Sums of each pair of levels that occurs, one matrix for each coefficient of the first factor.
-        self._cells = [_matrix(b[i, columns:]) for i in range(self._k)]  # (dense, level)
-        self._back = [_matrix(b[i, columns:].T) for i in range(self._k)]
+        # Sums of each pair of levels that occurs, as one sparse matrix for each coefficient of the first factor.
+        self._cells = [sparse.csr_array(b[i, columns:]) for i in range(self._k)]  # (dense, level)
+        self._back = [cells.T.tocsr() for cells in self._cells]
         self._pairs = lower_triangle(self._k)
         self._squares = _squares(b[:, columns:], self._pairs)
 
@@ -166,11 +163,6 @@ class Crossed:
             )
             start += k * levels
         return result
-
-
-def _matrix(values: Float) -> Any:
-    """The same matrix, sparse where most of it is zero."""
-    return sparse.csr_array(values) if np.mean(values != 0) < _SPARSE else np.ascontiguousarray(values)
 
 
 def _squares(b: Float, pairs: list[tuple[int, int]]) -> list[sparse.csr_array]:

@@ -8,14 +8,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import sparse
 
 from model.errors import InvalidModel
 from model.priors import PriorStatement
 from tests.worker.models import NORMAL, columns, plan
 from tests.worker.silent import Silent
 from tests.worker.test_collapsed import Dense
-from worker import collapsed, interpolated, padding, reduction
+from worker import collapsed, interpolated, padding
 from worker.batch import batches
 from worker.compiled import COMPILED
 from worker.eliminations import Eliminations
@@ -74,12 +73,8 @@ def _log_prior(name: str, points: Any) -> Any:
 
 
 @pytest.mark.usefixtures("on_the_host")
-@pytest.mark.parametrize("share", [0.0, 1.0])
 @pytest.mark.parametrize("name", MODELS)
-def test_deviations_are_drawn_from_their_conditional_distribution(
-    name: str, share: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reduction, "_SPARSE", share)
+def test_deviations_are_drawn_from_their_conditional_distribution(name: str) -> None:
     made = plan(MODELS[name][0], MODELS[name][1])
     problem = collapsed_problem(made, made.design())
     hosted = Eliminations(problem, Silent(), problem.crossed())
@@ -111,7 +106,7 @@ def _dense_block(problem: Any, roots: Any, known: Any) -> tuple[Any, Any]:
     for level in range(levels):
         a = crossed._a[:, :, level]
         inner = roots[0] @ np.linalg.inv(np.eye(k) + roots[0].T @ a @ roots[0]) @ roots[0].T
-        b = np.stack([_dense(cells)[:, level] for cells in crossed._cells])
+        b = np.stack([cells.toarray()[:, level] for cells in crossed._cells])
         precision -= b.T @ inner @ b
         score -= b.T @ inner @ crossed._head[:, level, :columns] @ known
     start = 0
@@ -120,10 +115,6 @@ def _dense_block(problem: Any, roots: Any, known: Any) -> tuple[Any, Any]:
         precision[start : start + len(block), start : start + len(block)] += block
         start += len(block)
     return precision, score
-
-
-def _dense(cells: Any) -> Any:
-    return cells.toarray() if sparse.issparse(cells) else cells
 
 
 def crossed_columns() -> dict[str, Any]:
