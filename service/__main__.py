@@ -10,6 +10,7 @@ from service.settings import ServiceSettings
 from store.allocation import keep_freed_memory
 from store.settings import StoreSettings
 from store.signing import InvalidSecrets, Secrets
+from store.threads import one_blas_thread
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
         raise SystemExit(refusal)
     # The threads wait for each other's GIL anyway.
     keep_freed_memory(64 << 20, one_arena=True)
+    one_blas_thread()
     configure(settings.log_level)
     uvicorn.run(
         create_app(settings, keys=keys),

@@ -16,6 +16,7 @@ from store.base import Store
 from store.codec import unpack
 from store.jobs import Jobs
 from store.records import WorkerState
+from store.threads import one_blas_thread
 from worker.monitor import Monitor
 from worker.settings import WorkerSettings
 from worker.tasks import run
@@ -73,6 +74,7 @@ class SamplingProcess:
     def start(self) -> None:
         """Begin to beat, and warm up beside whatever fits arrive meanwhile."""
         keep_freed_memory(256 << 20, one_arena=False)
+        one_blas_thread()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 

@@ -10,6 +10,7 @@ from model.frame.table import Table
 from model.priors import PriorStatement
 from model.spec import FitSpec, SamplerSettings, prepare
 from store.allocation import keep_freed_memory
+from store.threads import one_blas_thread
 from worker.fitting import FitResult, fit
 from worker.monitor import Saved
 
@@ -24,8 +25,9 @@ class Ours:
     results: list[FitResult] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Treat memory as a worker does."""
+        """Treat memory and threads as a worker does."""
         keep_freed_memory(256 << 20, one_arena=False)
+        one_blas_thread()
 
     def __call__(self) -> float:
         """Fit once and keep the result; seconds from the arrays to the summary."""
