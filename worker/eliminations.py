@@ -5,6 +5,7 @@ and all priors come after, in one small program whatever the number of levels.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -20,7 +21,7 @@ from worker.monitor import Cancelled, Monitor
 from worker.padded_sums import SUMS
 from worker.padding import CollapsedProblem
 from worker.programs import collapsed as program
-from worker.reduction import Crossed
+from worker.reduction import THREADS, Crossed
 from worker.shape import CollapsedShape, GroupShape
 
 _SMALL = 0.1
@@ -112,7 +113,7 @@ class Eliminations:
             scaled[factor][:, i, j] = values
         left = []
         # A few at a time where each takes milliseconds, so that a cancel is heard.
-        at_once = 1 if self.problem.wide else program.BATCH
+        at_once = THREADS if self.problem.wide else program.BATCH
         for start in range(0, len(coordinates), at_once):
             if self._monitor.cancelled():
                 raise Cancelled
@@ -159,10 +160,14 @@ def _on_the_host(crossed: Crossed) -> Eliminate:
     def eliminate(roots: list[Float]) -> tuple[Float, Float]:
         cross = np.full((len(roots[0]), crossed.columns, crossed.columns), np.nan)
         log_det = np.full(len(cross), np.nan)
-        for i in range(len(cross)):
+
+        def one(i: int) -> None:
             with suppress(np.linalg.LinAlgError):
                 reduced = crossed.reduce([root[i] for root in roots])
                 cross[i], log_det[i] = reduced.cross, reduced.log_det
+
+        with ThreadPoolExecutor(THREADS) as threads:
+            list(threads.map(one, range(len(cross))))
         return cross, log_det
 
     return eliminate

@@ -4,7 +4,9 @@ Where the other factors have hundreds of levels an evaluation costs milliseconds
 sums over the pairs of levels that occur together, and no padding, are then worth more than a compiled program.
 """
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +22,9 @@ Roots = Sequence[Float]
 first."""
 
 _SERIES_TOLERANCE = 1e-6
+THREADS = min(4, os.cpu_count() or 1)
+"""Eliminations at a time: milliseconds of linear algebra each, on a thread of its own and outside the interpreter's
+lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +93,32 @@ class Crossed:
         L', both (I - E)^-1 and (I - E)^-1/2 are power series in E, which is small.
         """
         drawn = np.empty_like(noise)
-        for members in _close_together(_log_sizes(roots)):
+
+        def draw_some(members: NDArray[np.int64]) -> None:
             own = [root[members] for root in roots]
-            center = [np.median(root, axis=0) for root in own]
-            inverse = np.asarray(linalg.lapack.dtrtri(self.reduce(center).lower, lower=1)[0])
-            inner, _ = self._inner([[own[0][:, i, j] for j in range(self._k)] for i in range(self._k)])
-            weights, priors = self._both_orders(inner), [_inverse_gram(root) for root in own[1:]]
-            score = self._score(weights, known[members])
-            mean, scaled = inverse @ score, sigma[members] * noise[members].T
+            drawn[members] = self._draw_close(own, known[members], sigma[members], noise[members])
 
-            def apart(y: Float) -> Float:
-                """E y, of every draw's own E."""
-                return y - inverse @ self._precision_times(weights, priors, inverse.T @ y)  # noqa: B023
-
-            terms = _series_length(apart, scaled)
-            y = mean + _half_coefficient(terms) * scaled
-            for term in reversed(range(terms)):
-                y = mean + _half_coefficient(term) * scaled + apart(y)
-            drawn[members] = (inverse.T @ y).T
+        with ThreadPoolExecutor(THREADS) as threads:
+            list(threads.map(draw_some, _close_together(_log_sizes(roots))))
         return drawn
+
+    def _draw_close(self, roots: Roots, known: Float, sigma: Float, noise: Float) -> Float:
+        """Draw where all hyperparameters are close to each other, by one Cholesky factor and a series."""
+        center = [np.median(root, axis=0) for root in roots]
+        inverse = np.asarray(linalg.lapack.dtrtri(self.reduce(center).lower, lower=1)[0])
+        inner, _ = self._inner([[roots[0][:, i, j] for j in range(self._k)] for i in range(self._k)])
+        weights, priors = self._both_orders(inner), [_inverse_gram(root) for root in roots[1:]]
+        mean, scaled = inverse @ self._score(weights, known), sigma * noise.T
+
+        def apart(y: Float) -> Float:
+            """E y, of every draw's own E."""
+            return y - inverse @ self._precision_times(weights, priors, inverse.T @ y)
+
+        terms = _series_length(apart, scaled)
+        y = mean + _half_coefficient(terms) * scaled
+        for term in reversed(range(terms)):
+            y = mean + _half_coefficient(term) * scaled + apart(y)
+        return np.asarray((inverse.T @ y).T)
 
     def _inner(self, root: list[list[Float]]) -> tuple[list[Float], float]:
         """T M^-1 T' of every level, its lower triangle as arrays (level,) or (level, draw); and the sum of log det
