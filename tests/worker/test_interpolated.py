@@ -21,6 +21,7 @@ from worker.eliminations import Eliminations
 from worker.fitting import fit
 from worker.padding import collapsed_problem
 from worker.samplers.surrogate import fit_surrogate
+from worker.shape import bucket, level_bucket
 
 LKJ = PriorStatement("lkj(1.5)", "cor")
 MODELS = {
@@ -276,6 +277,26 @@ def test_a_posterior_that_a_coarse_polynomial_misses_is_found_by_its_mode(
     assert len(calls) == 2
     one, other = (found.chains.theta.reshape(-1, found.chains.theta.shape[-1]) for found in (coarse, by_mode))
     np.testing.assert_array_less(np.abs(one.mean(0) - other.mean(0)), 0.12 * one.std(0))
+
+
+@pytest.mark.usefixtures("always")
+def test_neither_the_order_of_rows_nor_padding_changes_a_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fitted(data: dict[str, Any]) -> Any:
+        found = fit(
+            plan("y ~ x + (1 + x | g)", NORMAL, data=data, sampler={"draws": 200}), Silent()
+        ).posterior
+        assert "surrogate_error" in found.statistics
+        return found
+
+    first = fitted(MANY)
+    order = np.random.default_rng(0).permutation(6000)
+    shuffled = fitted({name: np.array(values)[order] for name, values in MANY.items()})
+    monkeypatch.setattr(padding, "bucket", lambda size: bucket(2 * size + 1))
+    monkeypatch.setattr(padding, "level_bucket", lambda levels: level_bucket(2 * levels + 40))
+    for other in (shuffled, fitted(MANY)):
+        np.testing.assert_allclose(other.population, first.population, rtol=1e-6)
+        np.testing.assert_allclose(other.factors["g"].sd, first.factors["g"].sd, rtol=1e-6)
+        assert other.statistics["eliminations"] == first.statistics["eliminations"]
 
 
 @pytest.mark.usefixtures("always")
