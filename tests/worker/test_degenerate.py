@@ -11,7 +11,11 @@ from model.priors import PriorStatement
 from tests.worker import glmms
 from tests.worker.models import plan
 from tests.worker.silent import Silent
+from worker.batch import padded
+from worker.collapsed import executable, explains_all
 from worker.fitting import FitResult, fit
+from worker.padding import collapsed_problem
+from worker.programs.collapsed import BATCH
 
 RNG = np.random.default_rng(0)
 N = 60
@@ -54,6 +58,22 @@ def test_a_response_that_is_explained_exactly(left: float, between: float) -> No
     with pytest.raises(InvalidModel) as error:
         fitted("y ~ x + (1 | g)", y=2 + 3 * X + between * G + left * NOISE, x=X, g=G)
     assert [issue.code for issue in error.value.issues] == ["perfect-fit"]
+
+
+def test_many_levels_of_few_rows_are_no_perfect_fit() -> None:
+    """Rounding leaves no density at a residual sd of next to nothing; that says nothing of the data."""
+    source = np.random.default_rng(0)
+    g, x = source.integers(0, 2000, 5000), source.normal(size=5000)
+    made = plan("y ~ x + (1 + x | g)", (), data={"y": source.normal(size=5000), "x": x, "g": g})
+    problem = collapsed_problem(made, made.design())
+    evaluate, nothing = executable(problem.shape, problem.data), np.zeros((problem.shape.carried, BATCH))
+
+    def log_density(points: Any) -> Any:
+        found, _ = evaluate(padded(problem, points), nothing, np.array(len(points)), problem.data)
+        return np.asarray(found)[: len(points)]
+
+    assert np.isnan(log_density(problem.without_residual[problem.active][None])[0])
+    assert not explains_all(log_density, problem)
 
 
 def test_a_constant_response() -> None:
