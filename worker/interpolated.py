@@ -33,12 +33,13 @@ _FINE = (4, 6, 8)
 _MAX_TERMS = 210
 _MAX_ERROR = 0.05
 _MAX_ERROR_WHERE_CHEAP = 1e-3
-"""Of the log density: where the exact one can be had for every draw instead, and where it cannot."""
+"""Of the log density: where no exact one is in reach, and where it can be had for every draw instead."""
 _CHECKS = 12
 _MAX_BEYOND = 1e-3
 _BEYOND = 50.0
 """Curvature of the slope that leads back to the box; it matters while the box is looked for, and is never sampled."""
 _FAR = 1e6
+"""Half widths beyond the box after which it falls off no further."""
 _DEAR, _DEAR_PER_TERM = 1 << 13, 1 << 9
 """Elementwise operations of an evaluation, and those by each term of a polynomial, from which some hundred of them and
 a polynomial cost less than thousands."""
