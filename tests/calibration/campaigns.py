@@ -42,8 +42,8 @@ def table(which: str) -> str:
         f"Method `{campaign.method}`, {campaign.simulations} simulations of each model, seed {campaign.seed}; "
         f"{packages}; {time.strftime('%Y-%m-%d', time.gmtime())}.",
         "",
-        "| model | formula | priors | chi-square p-values of the ranks | left to NUTS | seconds |",
-        "|---|---|---|---|---|---|",
+        "| model | formula | priors | chi-square p-values of the ranks | left to NUTS | interpolated | seconds |",
+        "|---|---|---|---|---|---|---|",
     ]
     every: list[float] = []
     for name, model in campaign.models.items():
@@ -55,7 +55,9 @@ def table(which: str) -> str:
         listed = ", ".join(f"{quantity} {p:.3f}" for quantity, p in p_values.items())
         formula = model.formula.replace("|", "\\|")
         seconds = time.perf_counter() - started
-        lines.append(f"| {name} | `{formula}` | {priors} | {listed} | {ranks.fallbacks} | {seconds:.0f} |")
+        lines.append(
+            f"| {name} | `{formula}` | {priors} | {listed} | {ranks.fallbacks} | {ranks.interpolated} | {seconds:.0f} |"
+        )
         sys.stderr.write(lines[-1] + "\n")
     below = sum(p < 0.05 for p in every)
     lines += ["", f"Of {len(every)} p-values the smallest is {min(every):.4f}; {below} are below 0.05."]

@@ -69,10 +69,12 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Ranks (simulation,) of every quantity, each in 0..99; `fallbacks` counts collapsed fits that NUTS had to do."""
+    """Ranks (simulation,) of every quantity, each in 0..99; `fallbacks` counts collapsed fits that NUTS had to do, and
+    `interpolated` those by few exact eliminations."""
 
     by_quantity: Mapping[str, np.ndarray[Any, np.dtype[np.int64]]]
     fallbacks: int
+    interpolated: int
 
     def p_values(self, bins: int = 20) -> dict[str, float]:
         """Of each quantity, the chi-square test that its ranks are uniform."""
@@ -99,17 +101,18 @@ def calibrate(model: Model, method: str, simulations: int, seed: int, fit: Fit =
     plan = model.plan(method, seed)
     design = plan.design()
     ranks: dict[str, list[int]] = {}
-    fallbacks = 0
+    fallbacks = interpolated = 0
     for number in range(simulations):
         source = stream(seed, "simulation", number)
         truth = draw_truth(plan, design, source)
         data = replace(design, y=_response(plan.family, truth, design, source))
         posterior = fit(_with_response(plan, data, int(source.integers(2**53))), Silent()).posterior
         fallbacks += plan.method == "collapsed" and "leapfrog_steps" in posterior.statistics
+        interpolated += "surrogate_error" in posterior.statistics
         for name, (true, draws) in _quantities(truth, posterior, data).items():
             thinned = draws[:, :: max(1, draws.size // (RANKED + 1))].ravel()[:RANKED]
             ranks.setdefault(name, []).append(int(np.sum(thinned < true)))
-    return Ranks({name: np.array(values) for name, values in ranks.items()}, fallbacks)
+    return Ranks({name: np.array(values) for name, values in ranks.items()}, fallbacks, interpolated)
 
 
 def _with_response(plan: FitPlan, data: Design, seed: int) -> FitPlan:

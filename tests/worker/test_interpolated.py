@@ -20,7 +20,7 @@ from worker.compiled import COMPILED
 from worker.eliminations import Eliminations
 from worker.fitting import fit
 from worker.padding import collapsed_problem
-from worker.samplers.surrogate import fit_surrogate
+from worker.samplers.surrogate import Surrogate, fit_surrogate
 from worker.shape import bucket, level_bucket
 
 LKJ = PriorStatement("lkj(1.5)", "cor")
@@ -200,20 +200,27 @@ MANY = columns(rows=6000, levels=600)
 
 @pytest.mark.usefixtures("always")
 @pytest.mark.parametrize("formula", ["y ~ x + (1 + x | g)", "y ~ x + (1 | g)"])
-def test_draws_between_exact_values_are_of_the_exact_density(formula: str) -> None:
+def test_draws_between_exact_values_are_of_the_exact_density(
+    formula: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = plan(formula, NORMAL, data=MANY)
     problem = collapsed_problem(made, made.design())
+    fitted: list[Surrogate] = []
+
+    def recorded(*arguments: Any) -> Surrogate:
+        fitted.append(fit_surrogate(*arguments))
+        return fitted[-1]
+
+    monkeypatch.setattr(interpolated, "fit_surrogate", recorded)
     found = interpolated.sample(problem, made, Silent())
     assert found.error <= 1e-3
     assert found.eliminations < 800
-    sampler = interpolated._Sampler(problem, made, Silent())
+    # Every draw, not only the dozen that the sampler looks at.
     points = found.chains.theta.reshape(-1, found.chains.theta.shape[-1])
-    # Every draw, not only the dozen that the sampler looks at, with the polynomial it ends with.
-    box = sampler._find_box()
-    surrogate = sampler._fitted(box, 8)
-    noise = np.zeros((len(points), len(problem.carried)))
-    between, _ = sampler.exact.density(points, noise, surrogate(sampler.exact.coordinates(points)))
-    assert np.abs(between - densities(problem, points)).max() < 2e-3
+    exact, noise = Eliminations(problem, Silent()), np.zeros((len(points), len(problem.carried)))
+    between, _ = exact.density(points, noise, fitted[-1](exact.coordinates(points)))
+    error = np.abs(between - densities(problem, points))
+    assert error.max() < 2e-3
 
 
 @pytest.mark.parametrize("formula", ["y ~ x + (1 + x | g)", "y ~ x + (1 | g)"])
