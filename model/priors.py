@@ -97,7 +97,8 @@ def default_location_scale(family: Family, link: str, design: Design) -> tuple[f
 def _defaults(family: Family, design: Design) -> Mapping[str, Distribution]:
     location, scale = default_location_scale(family, family.link, design)
     # The residual sd is on the scale of the response, whatever the link of its mean.
-    _, response_scale = default_location_scale(family, "identity", design)
+    identity = family.link == "identity"
+    response_scale = scale if identity else default_location_scale(family, "identity", design)[1]
     return {
         "Intercept": Distribution(Kind.STUDENT_T, (3.0, float(f"{location:.15g}"), scale)),
         "b": FLAT,

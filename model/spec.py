@@ -5,24 +5,23 @@ A plan's key is a digest of everything that the result depends on, so equal requ
 """
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
-
-import rfc8785
 
 from model.distributions import parse_distribution
 from model.errors import InvalidModel, Issue, Notice
 from model.family import Family, check_response, find_family
 from model.frame.design import Design
-from model.frame.encoding import Encoding, encode, learn
+from model.frame.encoding import Encoding, encode, learn_design
 from model.frame.table import Table
 from model.language.formula import parse
 from model.moments import dense_width
 from model.priors import PriorStatement, ResolvedPrior, resolve
 
-ENGINE = "4"
+ENGINE = "5"
 """Version of the statistics: a change that alters results makes it another, so no old result answers a new request."""
 
 MAX_DENSE_WIDTH = 1500
@@ -82,6 +81,8 @@ class FitPlan:
     method: Method
     method_reason: str
     key: str
+    _design: Design | None = field(default=None, init=False, repr=False, compare=False)
+    """As `prepare` made it; one that comes from the store, or is another with `replace`, makes its own."""
 
     @property
     def rows(self) -> int:
@@ -118,7 +119,7 @@ class FitPlan:
 
     def design(self) -> Design:
         """The arrays of the training data."""
-        return encode(self.encoding, self.table)
+        return encode(self.encoding, self.table) if self._design is None else self._design
 
     def prior(self, class_: str, coef: str | None = None, group: str | None = None) -> ResolvedPrior:
         """The prior of one parameter."""
@@ -175,20 +176,21 @@ def prepare(spec: FitSpec) -> FitPlan:
     settings.
     """
     issues = _check_sampler(spec.sampler)
-    formula = _collect(issues, lambda: parse(spec.formula))
+    formula = _collect(issues, lambda: _parsed(spec.formula))
     family = _collect(issues, lambda: find_family(spec.family, spec.link))
-    encoding = None
+    learnt = None
     if formula is not None:
-        encoding = _collect(
+        learnt = _collect(
             issues,
-            lambda: learn(
+            lambda: learn_design(
                 formula, spec.table, levels=spec.levels, missing=spec.missing, aliased=spec.aliased
             ),
         )
-    if encoding is None or family is None:
+    if learnt is None or family is None:
         raise InvalidModel([*issues, *_unreadable(spec)])
-    encoding = replace(encoding, warnings=(*encoding.warnings, *_unidentified(encoding, family)))
-    design = encode(encoding, spec.table)
+    encoding, design = learnt
+    if doubts := _unidentified(encoding, family):
+        encoding = replace(encoding, warnings=(*encoding.warnings, *doubts))
     unfit = check_response(family, design)
     priors = None if unfit else _collect(issues, lambda: resolve(spec.priors, family, design))
     issues += unfit
@@ -201,7 +203,7 @@ def prepare(spec: FitSpec) -> FitPlan:
     if seed is None:
         # 53 bits, so that the number survives a reader that keeps numbers as doubles.
         seed = int.from_bytes(_digest(facts)[:7], "big") >> 3
-    return FitPlan(
+    plan = FitPlan(
         formula=encoding.formula,
         table=used,
         family=family,
@@ -215,6 +217,12 @@ def prepare(spec: FitSpec) -> FitPlan:
         # What a failed self-check of the collapsed sampler falls to has settings; no seed depends on them.
         key=_digest({**facts, "sampler": _sampler_facts(spec, method), "seed": str(seed)}).hex(),
     )
+    object.__setattr__(plan, "_design", design)
+    return plan
+
+
+_parsed = lru_cache(maxsize=256)(parse)
+"""Most formulas come again, with other data."""
 
 
 def choose_method(
@@ -304,8 +312,10 @@ def _sampler_facts(spec: FitSpec, method: Method) -> dict[str, Any]:
     return {**sampler, "method": method, "target_accept": float(spec.sampler.target_accept)}
 
 
-def _digest(facts: Mapping[str, Any]) -> bytes:
-    return hashlib.sha256(rfc8785.dumps(dict(facts))).digest()
+def _digest(facts: dict[str, Any]) -> bytes:
+    """SHA-256 of JSON with sorted keys and no spaces, all but ASCII escaped."""
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).digest()
 
 
 def _collect(issues: list[Issue], step: Any) -> Any:

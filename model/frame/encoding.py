@@ -26,7 +26,7 @@ from model.frame.table import Table
 from model.frame.variables import Variables, learn_variables
 from model.language.formula import Formula
 
-__all__ = ["ColumnNeed", "Encoding", "encode", "learn"]
+__all__ = ["ColumnNeed", "Encoding", "encode", "learn", "learn_design"]
 
 
 def learn(
@@ -42,6 +42,18 @@ def learn(
     `levels` orders the values of categorical columns (and names grouping levels that have no rows), `missing`
     says what becomes of rows with missing values, `aliased` of columns of X that are combinations of others.
     """
+    return learn_design(formula, table, levels=levels, missing=missing, aliased=aliased)[0]
+
+
+def learn_design(
+    formula: Formula,
+    table: Table,
+    *,
+    levels: Mapping[str, Sequence[Value]] | None = None,
+    missing: Missing = "error",
+    aliased: Aliased = "error",
+) -> tuple[Encoding, Design]:
+    """Learn as `learn` does, and give the design of the training data too: `encode` would make it again."""
     levels = levels or {}
     formula = formula.resolve(table.names)
     if unknown := checks.unknown_columns(formula, table):
@@ -71,7 +83,7 @@ def learn(
     lost, alias_notices = aliased_columns(design.x, design.coefficients, design.intercept, aliased)
     means = zip(design.coefficients, design.x.mean(axis=0).tolist(), strict=True)
     constants = tuple(tuple(_constants(encoding, used, factor)) for factor in design.factors)
-    return replace(
+    learnt = replace(
         encoding,
         x_means=tuple(mean for name, mean in means if name not in lost),
         singletons=tuple(factor.name for factor in design.factors if _all_alone(factor)),
@@ -86,6 +98,9 @@ def learn(
             *_repeated_factors(encoding, constants),
         ),
     )
+    if learnt.kept is not None:
+        design = replace(design, x=design.x[:, learnt.kept], coefficients=learnt.coefficients)
+    return learnt, design
 
 
 def encode(encoding: Encoding, table: Table, *, response: bool = True) -> Design:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from model import limits
 from model.errors import InvalidModel, Issue
 from model.frame.design import Design
-from model.frame.encoding import Encoding, encode, learn
+from model.frame.encoding import Encoding, encode, learn, learn_design
 from model.frame.table import Table
 from model.language.formula import parse
 
@@ -29,8 +30,10 @@ DATA: dict[str, Any] = {
 
 def made(text: str, extra: Mapping[str, Any] | None = None, **options: Any) -> tuple[Encoding, Design]:
     table = Table.from_columns({**DATA, **(extra or {})})
-    encoding = learn(parse(text), table, **options)
-    return encoding, encode(encoding, table)
+    encoding, design = learn_design(parse(text), table, **options)
+    # What was learnt makes the same design again.
+    np.testing.assert_equal(asdict(encode(encoding, table)), asdict(design))
+    return encoding, design
 
 
 def refused(text: str, extra: Mapping[str, Any] | None = None, **options: Any) -> list[Issue]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from model.errors import InvalidModel
+from model.frame.column import read_column
 from model.frame.table import Table
 from model.language.outline import outline
 from model.priors import PriorStatement
@@ -83,6 +84,16 @@ def test_storage_keeps_a_plan_whole() -> None:
     again = FitPlan.from_parts(*plan.to_parts())
     assert again.to_parts()[0] == plan.to_parts()[0]
     np.testing.assert_array_equal(again.design().x, plan.design().x)
+
+
+def test_a_plan_with_other_data_has_their_design() -> None:
+    plan = prepare(spec())
+    y = plan.design().y
+    assert y is not None
+    columns_of = {**plan.table.columns, "y": read_column(2 * y)}
+    other = replace(plan, table=replace(plan.table, columns=columns_of))
+    np.testing.assert_array_equal(other.design().y, 2 * y)
+    np.testing.assert_array_equal(plan.design().y, y)
 
 
 def test_groups_of_one_row_each_are_warned_of() -> None:
