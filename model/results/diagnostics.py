@@ -60,7 +60,7 @@ def notices(
     found = [
         *_convergence(estimates, posterior.chains),
         *_sampler(statistics, posterior),
-        *_boundary(posterior),
+        *_boundary(estimates, posterior),
         *_separation(posterior),
     ]
     return tuple(found)
@@ -110,17 +110,16 @@ def _sampler(statistics: Mapping[str, Any], posterior: "Posterior") -> Iterable[
         yield Notice("high_pareto_k", message, "serious", (), "Use the nuts method for this model.")
 
 
-def _boundary(posterior: "Posterior") -> Iterable[Notice]:
+def _boundary(estimates: Mapping[str, Estimate], posterior: "Posterior") -> Iterable[Notice]:
     """An sd is near its boundary when zero is as likely as its bulk: the density does not fall towards zero."""
     near = []
     for structure in posterior.encoding.factors:
         sd = posterior.factors[structure.name].sd
-        for j, name in enumerate(structure.coefficients):
-            values = sd[:, :, j].ravel()
-            median = float(np.median(values))
+        for j, coefficient in enumerate(structure.coefficients):
+            name = f"sd[{structure.name}][{coefficient}]"
             # Of a half-normal 13% lies below a quarter of its median; of a posterior away from zero next to nothing.
-            if np.mean(values < 0.25 * median) > 0.05:
-                near.append(f"sd[{structure.name}][{name}]")
+            if np.mean(sd[:, :, j] < 0.25 * estimates[name].median) > 0.05:
+                near.append(name)
     if near:
         message = "The data cannot tell these standard deviations from zero."
         advice = "Their priors decide how small they are; a simpler group-level structure may do."

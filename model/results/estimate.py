@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.frame.design import Float
-from model.results.convergence import FEWEST_DRAWS, along, convergence, sorted_quantile
+from model.results.convergence import FEWEST_DRAWS, ascending, convergence, sorted_quantile
 
 _AT_ONCE = 16
 """Quantities whose draws are judged together: more of them would leave the processor's caches."""
@@ -47,20 +47,24 @@ def estimates(draws: Float, prob: float) -> list[Estimate]:
 def _some(draws: Float, prob: float) -> list[Estimate]:
     count, chains, length = draws.shape
     flat = draws.reshape(count, -1)
-    order = np.argsort(flat, axis=1)
-    in_order = along(flat, order)
-    tail = (1 - prob) / 2
-    lower, median, upper = (sorted_quantile(in_order, p) for p in (tail, 0.5, 1 - tail))
     mean = flat.mean(axis=1)
     sd = flat.std(axis=1, ddof=1) if flat.shape[1] > 1 else np.zeros(count)
+    varies = np.isfinite(sd) & (sd > 0)
+    # Standardized: draws are told apart by digits of their spread, however far from zero they lie, and the estimators
+    # take a range below 1e-15, in whatever unit, for a constant.
+    z = (flat - np.where(varies, mean, 0.0)[:, None]) / np.where(varies, sd, 1.0)[:, None]
+    z_in_order, order = ascending(z)
+    in_order = np.take(flat, order)
+    tail = (1 - prob) / 2
+    lower, median, upper = (sorted_quantile(in_order, p) for p in (tail, 0.5, 1 - tail))
     columns = [mean, sd, median, lower, upper]
     judged = np.full((4, count), np.nan)
-    some = np.isfinite(sd) & (sd > 0) & (in_order[:, -1] > in_order[:, 0])
+    some = varies & (in_order[:, -1] > in_order[:, 0])
     if length >= FEWEST_DRAWS and some.any():
-        # Standardized: the estimators take a range below 1e-15, in whatever unit, for a constant.
-        center, scale = mean[some, None], sd[some, None]
-        z = (draws[some] - center[:, :, None]) / scale[:, :, None]
-        found = convergence(z, (in_order[some] - center) / scale, order[some])
+        if not some.all():
+            z = z[some]
+            z_in_order, order = ascending(z)
+        found = convergence(z.reshape(-1, chains, length), z_in_order, order)
         r_hat = found.r_hat if chains > 1 else np.full_like(found.r_hat, np.nan)
         judged[:, some] = sd[some] / np.sqrt(found.ess_mean), found.ess_bulk, found.ess_tail, r_hat
     columns += list(np.where(np.isfinite(judged), judged, np.nan))

@@ -41,11 +41,10 @@ def pairs(blocks: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
 def summarize(posterior: Posterior, prob: float = 0.95) -> Json:
     """The summary of a fit with central intervals of probability `prob`, as the HTTP contract names it."""
     sampled = scalars(posterior)
-    covariances = {
-        (factor.name, i, j): posterior.factors[factor.name].covariance[:, :, i, j]
-        for factor in posterior.encoding.factors
-        for i, j in _elements(factor)
-    }
+    covariances: dict[tuple[str, int, int], Float] = {}
+    for factor in posterior.encoding.factors:
+        phi = posterior.factors[factor.name].covariance
+        covariances |= {(factor.name, i, j): phi[:, :, i, j] for i, j in _elements(factor)}
     explained = explained_variance(posterior)
     shares = {} if explained is None else {"marginal": explained[0], "conditional": explained[1]}
     icc = {} if explained is None else explained[2]

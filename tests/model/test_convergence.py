@@ -7,6 +7,7 @@ import pytest
 from arviz_stats.base.array import array_stats as az
 
 from model.frame.design import Float
+from model.results.convergence import ascending
 from model.results.estimate import estimate, estimates
 
 AXES = {"chain_axis": 0, "draw_axis": 1}
@@ -73,3 +74,22 @@ def test_scales_do_not_matter() -> None:
     draws = chains("repeats", (4, 500))[0]
     usual, tiny = estimate(draws, 0.95), estimate(draws * 2.0**-300, 0.95)
     assert (tiny.ess_bulk, tiny.r_hat) == pytest.approx((usual.ess_bulk, usual.r_hat))
+
+
+def test_places_of_values_in_order() -> None:
+    source = np.random.default_rng(3)
+    usual = source.standard_normal((6, 1001))
+    usual[1] = np.round(usual[1], 1)  # equal ones
+    usual[2] = 1.0 + 1e-15 * usual[2]  # told apart by their last digits only
+    usual[3] = np.abs(usual[3])
+    usual[4, ::7] = -0.0
+    usual[4, ::5] = 0.0
+    usual[5] *= 1e300
+    for values in (usual, usual[:, :1], usual[:, :2], usual[:, ::-1]):
+        in_order, places = ascending(values)
+        np.testing.assert_array_equal(in_order, np.sort(values, axis=1))
+        np.testing.assert_array_equal(np.take(values, places), in_order)
+        first = values.shape[1] * np.arange(6)[:, None]
+        np.testing.assert_array_equal(
+            np.sort(places - first, axis=1), np.tile(np.arange(values.shape[1]), (6, 1))
+        )
