@@ -1,7 +1,8 @@
 """The sums of a collapsed model where its program has them: rows and columns beyond the model's own are zero."""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +10,18 @@ from numpy.typing import NDArray
 from model.frame.design import FactorDesign, Float
 from model.moments import Moments
 from model.small import lower_triangle
+from model.streams import stream
 from worker.shape import CollapsedShape
 
 SUMS = ("s", "a", "b", "multiplicity", "products")
 """Names of all sums that a program may be given."""
+
+
+class Distinct(NamedTuple):
+    """Numbers of levels that have A of their own, and for each level which of those it equals."""
+
+    first: NDArray[np.int64]
+    level: NDArray[np.int64]
 
 
 def padded_sums(
@@ -21,8 +30,12 @@ def padded_sums(
     order: list[int],
     places: list[int],
     factors: Sequence[FactorDesign],
+    distinct: Distinct | None,
 ) -> dict[str, Any]:
-    """Place the columns [integrated, kept, y, dense] where the program has them; everything else stays zero."""
+    """Place the columns [integrated, kept, y, dense] where the program has them; everything else stays zero.
+
+    `distinct` are the levels of a factor that stands alone.
+    """
     head = shape.columns + shape.kept + 1
     width, p = head + shape.dense, len(order)
     places = [*places, *(head + dense_places(shape, factors))]
@@ -34,29 +47,35 @@ def padded_sums(
     rows, k, levels = block_order(factors[0]), shape.factors[0].coefficients, shape.factors[0].levels
     own_a, own_b = moments.a[np.ix_(rows, rows)], moments.b[np.ix_(rows, columns)]
     a = np.zeros((k, k, levels))
-    if shape.dense:
+    if distinct is None:
         b = np.zeros((k, width, levels))
         a[:, :, : own_a.shape[-1]] = own_a
         b[:, places, : own_b.shape[-1]] = own_b
         return {"s": s, "a": a, "b": b}
-    first, level = distinct_levels(moments.a)
+    first, level = distinct
     count = len(first)
     a[:, :, :count] = own_a[:, :, first]
     multiplicity = filled(np.bincount(level, minlength=count).astype(float), levels)
     return {"s": s, "a": a, "multiplicity": multiplicity, "products": _products(own_b, places, level, shape)}
 
 
-def distinct_levels(a: Float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numbers of levels with distinct A (coef, coef, level), and for each level which of those it equals."""
+def distinct_levels(a: Float) -> Distinct:
+    """Which levels have distinct A (coef, coef, level)."""
     k, _, levels = a.shape
     flat = a.reshape(k * k, levels)
     # One number for each level's matrix: equal matrices have equal ones, and that unequal ones do not is seen to
     # below.
-    weights = np.random.Generator(np.random.Philox(0)).uniform(1.0, 2.0, k * k)
-    _, first, level = np.unique(weights @ flat, return_index=True, return_inverse=True)
+    # Summed row by row: a library's product may round equal columns differently, by where they stand.
+    numbers = (_weights(k * k)[:, None] * flat).sum(axis=0)
+    _, first, level = np.unique(numbers, return_index=True, return_inverse=True)
     if not np.array_equal(flat, flat[:, first][:, level]):
-        return np.arange(levels), np.arange(levels)
-    return first, level
+        return Distinct(np.arange(levels), np.arange(levels))
+    return Distinct(first, level)
+
+
+@lru_cache
+def _weights(count: int) -> Float:
+    return stream(0, "levels", count).uniform(1.0, 2.0, count)
 
 
 def _products(b: Float, places: list[int], level: NDArray[np.int64], shape: CollapsedShape) -> Float:

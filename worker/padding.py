@@ -15,6 +15,7 @@ from model.moments import Coordinates, Moments, accumulate, eliminated_factor, s
 from model.spec import FitPlan
 from worker.padded_priors import coefficient_data, coefficient_priors, hyper_scalars, lkj_data, scalar_priors
 from worker.padded_sums import (
+    Distinct,
     block_order,
     column_places,
     dense_columns,
@@ -92,17 +93,18 @@ def collapsed_problem(plan: FitPlan, design: Design) -> CollapsedProblem:
     factors = _in_order(design.factors)
     mixed = tuple(i for i in integrated if priors[i].distribution.kind in (Kind.STUDENT_T, Kind.CAUCHY))
     moments = accumulate(standardized, design.factors)
+    distinct = distinct_levels(moments.a) if len(factors) == 1 else None
     shape = CollapsedShape(
         columns=bucket(len(integrated)),
         kept=bucket(len(kept)),
         mixed=bucket(len(mixed)),
-        factors=_group_shapes(factors, moments),
+        factors=_group_shapes(factors, distinct),
     )
     order = [*integrated, *kept]
     places = column_places(shape, len(integrated), len(kept))
     wide = is_wide(factors)
     dense = np.zeros(0, dtype=int) if wide else shape.columns + dense_places(shape, factors)
-    data = {} if wide else padded_sums(shape, moments, order, places, factors)
+    data = {} if wide else padded_sums(shape, moments, order, places, factors, distinct)
     data |= coefficient_data(plan, shape, at, priors, integrated, mixed)
     units = {factor.name: at.scale / scale for factor, scale in zip(design.factors, at.z_scales, strict=True)}
     scalars, start_values = hyper_scalars(plan, design, shape, at, factors, units, priors, kept, mixed)
@@ -115,9 +117,7 @@ def collapsed_problem(plan: FitPlan, design: Design) -> CollapsedProblem:
     data["count"] = np.array(standardized.count)
     start = np.concatenate([scalars.inverse(start_values), np.zeros(shape.correlations)])
     without_residual = start.copy()
-    without_residual[shape.sds] = scalars.inverse(
-        np.where(np.arange(len(start_values)) == shape.sds, _NOTHING_LEFT * at.scale, start_values)
-    )[shape.sds]
+    without_residual[shape.sds] = scalars.inverse_of(shape.sds, _NOTHING_LEFT * at.scale)
     active = np.concatenate([scalars.active, np.ones(shape.correlations, dtype=bool)])
     lower, upper = (
         filled(wall, shape.dimension, filler)
@@ -153,7 +153,7 @@ def _in_order(factors: Sequence[FactorDesign]) -> tuple[FactorDesign, ...]:
     return (factors[first], *(factor for number, factor in enumerate(factors) if number != first))
 
 
-def _group_shapes(factors: Sequence[FactorDesign], moments: Moments) -> tuple[GroupShape, ...]:
+def _group_shapes(factors: Sequence[FactorDesign], distinct: Distinct | None) -> tuple[GroupShape, ...]:
     if not factors:
         return ()
     blocks = [tuple(len(block) for block in factor.blocks) for factor in factors]
@@ -162,9 +162,8 @@ def _group_shapes(factors: Sequence[FactorDesign], moments: Moments) -> tuple[Gr
         return tuple(GroupShape(block, 0) for block in blocks)
     # Alone, a factor counts by its distinct levels. A dense level costs more than one that is eliminated alone, so
     # dense factors are padded less generously.
-    alone = len(factors) == 1
-    distinct = len(distinct_levels(moments.a)[0]) if alone else len(factors[0].levels)
+    count = len(factors[0].levels) if distinct is None else len(distinct.first)
     # A balanced design has one, and would pay for all the padding.
-    first = 1 if alone and distinct == 1 else level_bucket(distinct)
+    first = 1 if distinct is not None and count == 1 else level_bucket(count)
     sizes = [first, *(bucket(len(factor.levels)) for factor in factors[1:])]
     return tuple(GroupShape(*both) for both in zip(blocks, sizes, strict=True))

@@ -12,6 +12,7 @@ from tests.worker.models import columns, plan
 from tests.worker.silent import Silent
 from worker import full_problem
 from worker.fitting import fit
+from worker.padded_sums import distinct_levels
 from worker.shape import bucket
 
 FORMULA = "y ~ x + w + (1 + x | g)"
@@ -103,6 +104,17 @@ def test_a_shifted_response() -> None:
     np.testing.assert_allclose(
         second.population, first.population + np.array([100.0, 0, 0]), rtol=1e-8, atol=1e-8
     )
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
+def test_levels_of_a_balanced_design_count_as_one(k: int) -> None:
+    """Wherever they stand: else designs of one shape would have programs of many."""
+    z = np.random.default_rng(k).normal(size=(10, k))
+    for levels in range(2, 80):
+        a = np.repeat((z.T @ z)[:, :, None], levels, axis=2)
+        assert distinct_levels(a).first.tolist() == [0]
+        a[0, 0, levels // 2] += 1e-9
+        assert len(distinct_levels(a).first) == 2
 
 
 def test_what_was_fitted_before() -> None:

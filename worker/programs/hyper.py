@@ -3,6 +3,7 @@
 Which transform and which prior a parameter has is data, not program text, so one compiled program serves every choice.
 """
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -74,27 +75,29 @@ class Scalars:
     def walls(self) -> tuple[Float, Float]:
         """Lower and upper ends of each t. Beyond them a program mirrors: what lies there is for whoever samples to
         refuse."""
-        walled = np.isin(self.transform, (Transform.CUBE, Transform.HALF))
+        walled = (self.transform == Transform.CUBE) | (self.transform == Transform.HALF)
         return np.where(walled, 0.0, -INFINITY), self.end
 
     def inverse(self, value: Float) -> Float:
         """The real numbers at which the parameters have these values, kept inside each interval."""
-        t = np.zeros(len(value))
-        for i, x in enumerate(value):
-            at = (x - self.offset[i]) / self.unit[i]
-            match self.transform[i]:
-                case Transform.REAL:
-                    t[i] = at
-                case Transform.POSITIVE:
-                    t[i] = np.log(max(at, 1e-8))
-                case Transform.CUBE:
-                    t[i] = np.cbrt(max(at, 1e-8))
-                case Transform.HALF:
-                    t[i] = min(np.arcsinh(max(at, 1e-8)), 0.9 * self.end[i])
-                case Transform.BOUNDED:
-                    inside = min(max(at, 1e-6), 1 - 1e-6)
-                    t[i] = np.log(inside / (1 - inside))
-        return t
+        return np.array([self.inverse_of(i, x) for i, x in enumerate(value.tolist())])
+
+    def inverse_of(self, number: int, value: float) -> float:
+        """The real number at which one parameter has this value, kept inside its interval."""
+        at = (value - float(self.offset[number])) / float(self.unit[number])
+        match int(self.transform[number]):
+            case Transform.REAL:
+                return at
+            case Transform.POSITIVE:
+                return math.log(max(at, 1e-8))
+            case Transform.CUBE:
+                return math.cbrt(max(at, 1e-8))
+            case Transform.HALF:
+                return min(math.asinh(max(at, 1e-8)), 0.9 * float(self.end[number]))
+            case Transform.BOUNDED:
+                inside = min(max(at, 1e-6), 1 - 1e-6)
+                return math.log(inside / (1 - inside))
+        return 0.0
 
 
 @dataclass(frozen=True, slots=True)
