@@ -11,7 +11,6 @@ import numpy as np
 from model.frame.design import Float
 from model.small import lower_triangle
 from worker.padding import CollapsedProblem
-from worker.programs.collapsed import BATCH
 
 
 class Drawn(NamedTuple):
@@ -32,16 +31,16 @@ class Drawn(NamedTuple):
         return root
 
 
-def batches(problem: CollapsedProblem, points: Float) -> Iterator[tuple[Float, slice]]:
-    """Full batches (hyper, BATCH) whose first vectors have points (vector, dim) as their active part, and which."""
-    for start in range(0, len(points), BATCH):
-        part = slice(start, min(start + BATCH, len(points)))
-        yield padded(problem, points[part]), part
+def batches(problem: CollapsedProblem, points: Float, batch: int) -> Iterator[tuple[Float, slice]]:
+    """Full batches (hyper, batch) whose first vectors have points (vector, dim) as their active part, and which."""
+    for start in range(0, len(points), batch):
+        part = slice(start, min(start + batch, len(points)))
+        yield padded(problem, points[part], batch), part
 
 
-def padded(problem: CollapsedProblem, points: Float) -> Float:
-    """One batch (hyper, BATCH) of no more than that many points (vector, dim)."""
-    theta = np.empty((problem.shape.dimension, BATCH))
+def padded(problem: CollapsedProblem, points: Float, batch: int) -> Float:
+    """One batch (hyper, batch) of no more than that many points (vector, dim)."""
+    theta = np.empty((problem.shape.dimension, batch))
     theta[:] = problem.start[:, None]
     theta[problem.active, : len(points)] = points.T
     return theta

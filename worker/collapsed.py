@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 
 from model.errors import InvalidModel, Issue
@@ -14,7 +13,7 @@ from model.results.effects import CollapsedEffects, Effects, StoredEffects
 from model.results.posterior import FactorPosterior, Posterior
 from model.spec import FitPlan
 from worker.batch import Drawn, batches, read, rows
-from worker.compiled import COMPILED
+from worker.compiled import COMPILED, handed_over
 from worker.monitor import Cancelled, Monitor
 from worker.padding import CollapsedProblem
 from worker.programs import collapsed as program
@@ -29,7 +28,7 @@ _PILOT_POINTS = 2200
 
 def executable(shape: CollapsedShape, data: program.Data) -> Callable[..., Any]:
     """Find the executable of a shape, or compile it for data of that shape."""
-    theta, noise = np.zeros((shape.dimension, program.BATCH)), np.zeros((shape.carried, program.BATCH))
+    theta, noise = np.zeros((shape.dimension, shape.batch)), np.zeros((shape.carried, shape.batch))
     evaluate = partial(program.evaluate, shape)
     found: Callable[..., Any] = COMPILED.get((shape, "evaluate"), evaluate, theta, noise, np.array(1), data)
     return found
@@ -39,45 +38,79 @@ def sample(
     problem: CollapsedProblem, evaluate: Callable[..., Any], plan: FitPlan, monitor: Monitor
 ) -> independence.Chains:
     """Walk the hyperparameters; raises Cancelled as soon as the monitor says so, between two calls of the program."""
-    shape, proposals = problem.shape, most_proposals_per_draw(problem.shape)
-    total = plan.sampler.chains * plan.sampler.draws
-    done = 0
-    # Handed over once, not at each of some ten calls.
-    data = jax.device_put(problem.data)
-    own = rows(problem)
-
-    def density(points: Float, noise: Float) -> tuple[Float, Float]:
-        nonlocal done
-        values, drawn = np.empty(len(points)), np.empty((len(own), len(points)))
-        for batch, part in batches(problem, points):
-            if monitor.cancelled():
-                raise Cancelled
-            count = part.stop - part.start
-            normal = np.zeros((shape.carried, program.BATCH))
-            normal[problem.carried, :count] = noise[part].T
-            log_density, found = evaluate(batch, normal, np.array(count), data)
-            values[part] = np.asarray(log_density)[:count]
-            drawn[:, part] = np.asarray(found)[own, :count]
-            done += count
-            fraction = min(1.0, done / (total * proposals + _PILOT_POINTS))
-            monitor.report("sampling", fraction, int(fraction * total))
-        return values, drawn
-
-    if explains_all(
-        lambda points: density(points, np.zeros((len(points), len(problem.carried))))[0], problem
-    ):
-        raise perfect_fit()
     start, lower, upper = (array[problem.active] for array in (problem.start, problem.lower, problem.upper))
     return independence.sample(
-        density,
+        _Density(problem, evaluate, plan, monitor),
         start,
         (lower, upper),
         len(problem.carried),
         plan.sampler.chains,
         plan.sampler.draws,
         plan.seed,
-        proposals,
+        most_proposals_per_draw(problem.shape),
     )
+
+
+class _Density:
+    """A problem's density as a sampler asks for it: by its program, batch after batch."""
+
+    def __init__(
+        self, problem: CollapsedProblem, evaluate: Callable[..., Any], plan: FitPlan, monitor: Monitor
+    ) -> None:
+        self._problem, self._evaluate, self._monitor = problem, evaluate, monitor
+        self._data, self._rows = handed_over(problem.data), rows(problem)
+        self._draws = plan.sampler.chains * plan.sampler.draws
+        self._expected = self._draws * most_proposals_per_draw(problem.shape) + _PILOT_POINTS
+        self._done = 0
+        self._unasked = way_without_residual(problem)
+
+    def __call__(self, points: Float, noise: Float) -> independence.Awaited:
+        """Begin an evaluation; the first one raises InvalidModel where the density has no end."""
+        way, self._unasked = self._unasked, self._unasked[:0]
+        if not len(way):
+            return self._begun(points, noise)
+        # Asked with the first points: a call of its own would take as long as theirs.
+        count, beside = len(way), np.zeros((len(way), noise.shape[1]))
+        values, drawn = self._begun(np.concatenate([way, points]), np.concatenate([beside, noise]))()
+        if explains_all(values[:count], self._log_density, self._problem):
+            raise perfect_fit()
+        return lambda: (values[count:], drawn[:, count:])
+
+    def _begun(self, points: Float, noise: Float) -> independence.Awaited:
+        shape = self._problem.shape
+        values, drawn = list[Float](), list[Float]()
+        awaited = list[tuple[int, Any, Any]]()
+
+        def read() -> None:
+            for count, log_density, found in awaited:
+                values.append(np.asarray(log_density)[:count])
+                drawn.append(np.asarray(found)[:, :count])
+            awaited.clear()
+
+        def finished() -> tuple[Float, Float]:
+            read()
+            every = _joined(drawn)
+            return _joined(values), every if len(self._rows) == len(every) else every[self._rows]
+
+        for batch, part in batches(self._problem, points, shape.batch):
+            read()
+            if self._monitor.cancelled():
+                raise Cancelled
+            count = part.stop - part.start
+            normal = np.zeros((shape.carried, shape.batch))
+            normal[self._problem.carried, :count] = noise[part].T
+            awaited.append((count, *self._evaluate(batch, normal, np.array(count), self._data)))
+            self._done += count
+            fraction = min(1.0, self._done / self._expected)
+            self._monitor.report("sampling", fraction, int(fraction * self._draws))
+        return finished
+
+    def _log_density(self, points: Float) -> Float:
+        return self._begun(points, np.zeros((len(points), len(self._problem.carried))))()[0]
+
+
+def _joined(parts: list[Float]) -> Float:
+    return parts[0] if len(parts) == 1 else np.asarray(np.concatenate(parts, axis=-1))
 
 
 _TOO_MUCH = 20.0
@@ -86,17 +119,24 @@ _TOO_MUCH = 20.0
 _STEPS = 10
 """Of sigma on its way to next to nothing."""
 
+_ENDS = 0.0, 1.0 - 1.0 / _STEPS, 1.0
+"""Where on that way the density is looked at first."""
 
-def explains_all(log_density: Callable[[Float], Float], problem: CollapsedProblem) -> bool:
-    """Whether the density grows without end as sigma goes to zero."""
-    if not problem.active[problem.shape.sds]:
-        return False
+
+def way_without_residual(problem: CollapsedProblem, steps: tuple[float, ...] = _ENDS) -> Float:
+    """Points (step, dim) on the way from the start to where sigma is next to nothing; none where it is known."""
     start, end = problem.start[problem.active], problem.without_residual[problem.active]
-    way = start + np.array([0.0, 1.0 - 1.0 / _STEPS, 1.0])[:, None] * (end - start)
-    values = log_density(way)
+    known = not problem.active[problem.shape.sds]
+    return np.asarray(start + np.array(() if known else steps)[:, None] * (end - start))
+
+
+def explains_all(values: Float, log_density: Callable[[Float], Float], problem: CollapsedProblem) -> bool:
+    """Whether the density grows without end as sigma goes to zero; `values` are its logarithms on the way there."""
+    if not len(values):
+        return False
     if np.isfinite(values[0]) and not np.isfinite(values[-1]):
         # Rounding may leave no density there, whether or not anything is left unexplained: how far is there one?
-        values = log_density(start + np.linspace(0.0, 1.0, _STEPS + 1)[:, None] * (end - start))
+        values = log_density(way_without_residual(problem, tuple(np.linspace(0.0, 1.0, _STEPS + 1))))
         values = values[: np.argmin(np.isfinite(values))]
         if len(values) == 1:
             return True
@@ -114,16 +154,8 @@ def perfect_fit() -> InvalidModel:
 def most_proposals_per_draw(shape: CollapsedShape) -> int:
     """How many proposals a draw may be worth: more where an evaluation costs a microsecond than where it costs
     many."""
-    size = _size(shape)
+    size = shape.operations
     return 4 if size <= _CHEAP else 2 if size <= 8 * _CHEAP else 1
-
-
-def _size(shape: CollapsedShape) -> int:
-    """Roughly the elementwise operations of an evaluation."""
-    size = sum(factor.coefficients**2 * factor.levels for factor in shape.factors) + shape.columns**2
-    if shape.dense:
-        size += shape.dense * (shape.dense + shape.factors[0].width)
-    return size
 
 
 def posterior(

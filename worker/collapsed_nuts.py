@@ -6,7 +6,6 @@ Coefficients and group-level effects stay integrated out; they are drawn exactly
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 
 from model.frame.design import Design, Float
@@ -15,9 +14,9 @@ from model.spec import FitPlan
 from model.streams import stream
 from worker import collapsed, nuts
 from worker.batch import batches, rows
+from worker.compiled import handed_over
 from worker.monitor import Monitor
 from worker.padding import CollapsedProblem
-from worker.programs.collapsed import BATCH
 from worker.samplers.independence import Chains
 from worker.theta_problem import theta_problem
 
@@ -55,10 +54,10 @@ def _drawn(problem: CollapsedProblem, theta: Float, evaluate: Callable[..., Any]
     noise = np.concatenate(
         [stream(seed, "coefficients", chain).standard_normal((draws, carried)) for chain in range(chains)]
     )
-    own, data = rows(problem), jax.device_put(problem.data)
+    own, data = rows(problem), handed_over(problem.data)
     drawn = np.empty((len(own), chains * draws))
-    for batch, part in batches(problem, theta.reshape(-1, dim)):
-        count, normal = part.stop - part.start, np.zeros((problem.shape.carried, BATCH))
+    for batch, part in batches(problem, theta.reshape(-1, dim), problem.shape.batch):
+        count, normal = part.stop - part.start, np.zeros((problem.shape.carried, problem.shape.batch))
         normal[problem.carried, :count] = noise[part].T
         drawn[:, part] = np.asarray(evaluate(batch, normal, np.array(count), data)[1])[own, :count]
     return drawn.reshape(-1, chains, draws)

@@ -10,13 +10,12 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-import jax
 import numpy as np
 
 from model.frame.design import Float
 from model.small import lower_triangle
 from worker.batch import batches, read_parameters, rows
-from worker.compiled import COMPILED
+from worker.compiled import COMPILED, handed_over
 from worker.monitor import Cancelled, Monitor
 from worker.padded_sums import SUMS
 from worker.padding import CollapsedProblem
@@ -46,10 +45,11 @@ class Eliminations:
         # Without its levels a model shares its programs with all that differ from it in nothing else.
         levels = tuple(GroupShape(factor.blocks, 0) for factor in problem.shape.factors)
         shape = replace(problem.shape, factors=levels)
-        self._data = jax.device_put({name: v for name, v in problem.data.items() if name not in SUMS})
-        theta, noise = np.zeros((shape.dimension, program.BATCH)), np.zeros((shape.columns, program.BATCH))
+        self._data = handed_over({name: v for name, v in problem.data.items() if name not in SUMS})
+        self._batch = shape.batch
+        theta, noise = np.zeros((shape.dimension, shape.batch)), np.zeros((shape.columns, shape.batch))
         width = shape.columns + shape.kept + 1
-        cross, log_det = np.zeros((width, width, program.BATCH)), np.zeros(program.BATCH)
+        cross, log_det = np.zeros((width, width, shape.batch)), np.zeros(shape.batch)
         self._finish = COMPILED.get(
             (shape, "finish"), partial(program.finish, shape), theta, noise, cross, log_det, self._data
         )
@@ -79,7 +79,7 @@ class Eliminations:
     def values(self, points: Float) -> tuple[Float, list[Float]]:
         """Scalars (point, scalar) and roots of the correlation matrices (point, coef, coef)."""
         found = np.empty((self.problem.shape.drawn - self.problem.shape.carried, len(points)))
-        for batch, part in batches(self.problem, points):
+        for batch, part in batches(self.problem, points, self._batch):
             count = part.stop - part.start
             found[:, part] = np.asarray(self._parameters(batch, self._data))[:, :count]
         drawn = read_parameters(self.problem, found)
@@ -113,7 +113,7 @@ class Eliminations:
             scaled[factor][:, i, j] = values
         left = []
         # A few at a time where each takes milliseconds, so that a cancel is heard.
-        at_once = THREADS if self.problem.wide else program.BATCH
+        at_once = THREADS if self.problem.wide else self.problem.shape.batch
         for start in range(0, len(coordinates), at_once):
             if self._monitor.cancelled():
                 raise Cancelled
@@ -137,13 +137,13 @@ class Eliminations:
         own = own @ np.swapaxes(own, -1, -2)
         own_rows = rows(problem)
         values, drawn = np.empty(len(points)), np.empty((len(own_rows), len(points)))
-        for batch, part in batches(problem, points):
+        for batch, part in batches(problem, points, self._batch):
             count = part.stop - part.start
-            normal = np.zeros((problem.shape.columns, program.BATCH))
+            normal = np.zeros((problem.shape.columns, self._batch))
             normal[problem.carried, :count] = noise[part].T
-            cross = np.zeros((width, width, program.BATCH))
+            cross = np.zeros((width, width, self._batch))
             cross[np.ix_(places, places, np.arange(count))] = np.moveaxis(own[part], 0, -1)
-            log_det = np.zeros(program.BATCH)
+            log_det = np.zeros(self._batch)
             log_det[:count] = left[part, 0]
             log_density, found = self._finish(batch, normal, cross, log_det, self._data)
             values[part] = np.asarray(log_density)[:count]
@@ -177,13 +177,13 @@ def _compiled(problem: CollapsedProblem) -> Eliminate:
     """Of one factor, by a program that is given no more than a batch."""
     shape, places = problem.shape, np.array(problem.places)
     pairs = lower_triangle(shape.sds)
-    sums = jax.device_put({name: problem.data[name] for name in SUMS if name in problem.data})
-    example = np.zeros((len(pairs), program.BATCH)), np.array(1), sums
+    sums = handed_over({name: problem.data[name] for name in SUMS if name in problem.data})
+    example = np.zeros((len(pairs), shape.batch)), np.array(1), sums
     found = COMPILED.get((shape, "eliminate"), partial(program.eliminate_levels, shape), *example)
 
     def eliminate(roots: list[Float]) -> tuple[Float, Float]:
         (root,) = roots
-        count, relative = len(root), np.zeros((len(pairs), program.BATCH))
+        count, relative = len(root), np.zeros((len(pairs), shape.batch))
         for number, (i, j) in enumerate(pairs):
             relative[number, :count] = root[:, i, j]
         cross, log_det = found(relative, np.array(count), sums)

@@ -4,7 +4,6 @@ It stands for what is left when all effects are eliminated, around the posterior
 in each evaluation, and so are the deviations that are drawn at the end.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,7 @@ from model.frame.design import Float
 from model.spec import FitPlan
 from model.streams import stream
 from worker.batch import read
-from worker.collapsed import explains_all, perfect_fit
+from worker.collapsed import explains_all, perfect_fit, way_without_residual
 from worker.eliminations import Eliminations
 from worker.monitor import Monitor
 from worker.padding import CollapsedProblem
@@ -105,7 +104,8 @@ class _Sampler:
 
     def sample(self) -> Interpolated:
         """Find the box, and raise the degree there until the polynomial is close enough."""
-        if explains_all(self.exact.log_density, self.problem):
+        exact, way = self.exact.log_density, way_without_residual(self.problem)
+        if len(way) and explains_all(exact(way), exact, self.problem):
             raise perfect_fit()
         box = self._find_box()
         wanted = _MAX_ERROR if self.crossed else _MAX_ERROR_WHERE_CHEAP
@@ -131,14 +131,14 @@ class _Sampler:
         density, carried = self._through(surrogate), len(self.problem.carried)
         return independence.sample(density, at, self.walls, carried, chains, draws, self.plan.seed, 4)
 
-    def _through(self, surrogate: Surrogate) -> Callable[[Float, Float], tuple[Float, Float]]:
+    def _through(self, surrogate: Surrogate) -> independence.Density:
         """The density with a surrogate in place of the eliminations; beyond its box it falls off steeply."""
 
-        def density(points: Float, noise: Float) -> tuple[Float, Float]:
+        def density(points: Float, noise: Float) -> independence.Awaited:
             at = self.exact.coordinates(points)
             values, drawn = self.exact.density(points, noise, surrogate(at))
             excess = np.minimum(surrogate.excess(at), _FAR)
-            return values - _BEYOND * excess**2 - _BEYOND * excess, drawn
+            return lambda: (values - _BEYOND * excess**2 - _BEYOND * excess, drawn)
 
         return density
 

@@ -81,6 +81,22 @@ class CollapsedShape:
         """Length of theta: sds, sigma, mixing precisions, kept coefficients, partial correlations."""
         return self.scalars + self.correlations
 
+    @property
+    def operations(self) -> int:
+        """Roughly the elementwise operations of an evaluation of the density."""
+        count = sum(factor.coefficients**2 * factor.levels for factor in self.factors) + self.columns**2
+        if self.dense:
+            count += self.dense * (self.dense + self.factors[0].width)
+        return count
+
+    @property
+    def batch(self) -> int:
+        """Vectors of hyperparameters that one call of a program can take; a call pays only for those it is given.
+
+        Where an evaluation costs less than a microsecond most of a call's price is that it is one.
+        """
+        return 4096 if self.operations <= 256 else 1024
+
 
 def bucket(size: int) -> int:
     """Round a size up to 0, 1, 2, 3, 4, 6, 8, 12, 16, 24, …: at most half as large again, few distinct values."""

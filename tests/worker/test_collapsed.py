@@ -17,7 +17,6 @@ from tests.worker.models import NORMAL, plan
 from worker import collapsed
 from worker.batch import Drawn, padded, read, rows
 from worker.padding import CollapsedProblem, collapsed_problem
-from worker.programs import collapsed as program
 
 LKJ = PriorStatement("lkj(1.5)", "cor")
 
@@ -67,10 +66,12 @@ def points(problem: CollapsedProblem, count: int = 5) -> np.ndarray[Any, Any]:
 
 def evaluate(name: str, theta: np.ndarray[Any, Any], noise: np.ndarray[Any, Any] | None = None) -> Any:
     _, problem, executable = built(name)
-    batch = np.zeros((problem.shape.carried, program.BATCH))
+    batch = np.zeros((problem.shape.carried, problem.shape.batch))
     if noise is not None:
         batch[problem.carried, : len(noise)] = noise.T
-    density, drawn = executable(padded(problem, theta), batch, np.array(len(theta)), problem.data)
+    density, drawn = executable(
+        padded(problem, theta, problem.shape.batch), batch, np.array(len(theta)), problem.data
+    )
     own = read(problem, np.asarray(drawn)[rows(problem), : len(theta)])
     return np.asarray(density)[: len(theta)], own
 

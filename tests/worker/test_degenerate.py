@@ -12,10 +12,9 @@ from tests.worker import glmms
 from tests.worker.models import plan
 from tests.worker.silent import Silent
 from worker.batch import padded
-from worker.collapsed import executable, explains_all
+from worker.collapsed import executable, explains_all, way_without_residual
 from worker.fitting import FitResult, fit
 from worker.padding import collapsed_problem
-from worker.programs.collapsed import BATCH
 
 RNG = np.random.default_rng(0)
 N = 60
@@ -66,14 +65,15 @@ def test_many_levels_of_few_rows_are_no_perfect_fit() -> None:
     g, x = source.integers(0, 2000, 5000), source.normal(size=5000)
     made = plan("y ~ x + (1 + x | g)", (), data={"y": source.normal(size=5000), "x": x, "g": g})
     problem = collapsed_problem(made, made.design())
-    evaluate, nothing = executable(problem.shape, problem.data), np.zeros((problem.shape.carried, BATCH))
+    batch = problem.shape.batch
+    evaluate, nothing = executable(problem.shape, problem.data), np.zeros((problem.shape.carried, batch))
 
     def log_density(points: Any) -> Any:
-        found, _ = evaluate(padded(problem, points), nothing, np.array(len(points)), problem.data)
+        found, _ = evaluate(padded(problem, points, batch), nothing, np.array(len(points)), problem.data)
         return np.asarray(found)[: len(points)]
 
     assert np.isnan(log_density(problem.without_residual[problem.active][None])[0])
-    assert not explains_all(log_density, problem)
+    assert not explains_all(log_density(way_without_residual(problem)), log_density, problem)
 
 
 def test_a_constant_response() -> None:

@@ -21,8 +21,6 @@ from worker.programs.elimination import Roots, eliminate
 from worker.programs.hyper import constrain, correlation_root
 from worker.shape import CollapsedShape
 
-BATCH = 1024
-"""Hyperparameter vectors that one call can take; a call pays only for those it is given."""
 _CHUNK_FLOATS = 1 << 20
 """Floats of a chunk's largest intermediate array: more vectors at once reuse the sums that are read, up to a cache's
 size."""
@@ -50,21 +48,21 @@ def _power_of_two(size: float) -> int:
 def evaluate(
     shape: CollapsedShape, theta: Array, noise: Array, count: Array, data: Data
 ) -> tuple[Array, Array]:
-    """Evaluate the first `count` columns of theta (hyper, BATCH).
+    """Evaluate the first `count` columns of theta (hyper, batch).
 
-    Gives the log density (BATCH,) and what is drawn with each vector (drawn, BATCH): internal coefficients, those of
+    Gives the log density (batch,) and what is drawn with each vector (drawn, batch): internal coefficients, those of
     the population and then those of the dense factors (their conditional mean plus a root of their conditional
-    covariance times `noise` (carried, BATCH)), and the parameters behind theta, as `parameters` has them.
+    covariance times `noise` (carried, batch)), and the parameters behind theta, as `parameters` has them.
     """
-    empty = jnp.full((BATCH,), -jnp.inf), jnp.zeros((shape.drawn, BATCH))
+    empty = jnp.full(shape.batch, -jnp.inf), jnp.zeros((shape.drawn, shape.batch))
     return _by_chunks(chunk_size(shape), partial(_density, shape, data=data), (theta, noise), count, empty)
 
 
 def eliminate_levels(shape: CollapsedShape, relative: Array, count: Array, data: Data) -> tuple[Array, Array]:
-    """Eliminate the one factor at the first `count` columns of `relative` (entry, BATCH).
+    """Eliminate the one factor at the first `count` columns of `relative` (entry, batch).
 
-    They are the lower triangle of chol(Phi) / sigma, row by row. Gives `cross` (column, column, BATCH) and `log_det`
-    (BATCH,), as `finish` takes them.
+    They are the lower triangle of chol(Phi) / sigma, row by row. Gives `cross` (column, column, batch) and `log_det`
+    (batch,), as `finish` takes them.
     """
 
     def eliminated(entries: Array) -> tuple[Array, Array]:
@@ -74,7 +72,7 @@ def eliminate_levels(shape: CollapsedShape, relative: Array, count: Array, data:
         return _without_first(shape, [rows], data)
 
     width = shape.columns + shape.kept + 1
-    empty = jnp.zeros((width, width, BATCH)), jnp.zeros(BATCH)
+    empty = jnp.zeros((width, width, shape.batch)), jnp.zeros(shape.batch)
     return _by_chunks(chunk_size(shape), eliminated, (relative,), count, empty)
 
 
@@ -85,7 +83,7 @@ def _by_chunks(
     count: Array,
     empty: tuple[Array, Array],
 ) -> tuple[Array, Array]:
-    """Fill what is empty with a function of the first `count` columns of arrays (row, BATCH), a chunk at a time."""
+    """Fill what is empty with a function of the first `count` columns of arrays (row, batch), a chunk at a time."""
 
     def step(number: Array, filled: tuple[Array, Array]) -> tuple[Array, Array]:
         start = number * chunk

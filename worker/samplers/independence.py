@@ -5,7 +5,7 @@ are not enough it becomes a mixture; whether it is good enough is judged by its 
 and the acceptance rate, and the chains are judged as any others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,10 +15,12 @@ from model.frame.design import Float
 from model.results.diagnostics import PARETO_K_LIMIT, pareto_k
 from model.streams import stream
 from worker.samplers.mixture import Mixture, fit_mixture
-from worker.samplers.mode import NOTHING, LogDensity, NoMode, Walls, find_mode, finite
+from worker.samplers.mode import AHEAD, FAR_AHEAD, NOTHING, NoMode, Walls, find_mode, finite
 from worker.samplers.proposal import WIDE, Proposal
 
-Density = Callable[[Float, Float], tuple[Float, Float]]
+Awaited = Callable[[], tuple[Float, Float]]
+"""What a density gives: until it is asked for, something else can be done."""
+Density = Callable[[Float, Float], Awaited]
 """Log density (vector,) at points (vector, dim), -inf or NaN where there is none; and what is drawn (drawn, vector),
 or found out, exactly given each point, from standard normal noise (vector, carried)."""
 Round = tuple[Float, Float]
@@ -30,7 +32,7 @@ MIXED_SHARE, SATISFYING = 0.5, 0.6
 """Effective share below which a mixture is tried in place of a single proposal, and at which it is good enough."""
 MAX_MIXTURES, MAX_WALKS = 4, 4
 MIN_ACCEPTANCE = 0.1
-MIN_SHARE = 0.1
+MIN_SHARE = 0.2
 """Of all proposals of a walk: with less a few weights outdo all others, as where a second mode was hardly met."""
 _MEMORY = 0.3
 """How likely a draw may be to stand where the last one stood."""
@@ -83,12 +85,15 @@ def sample(
     """
     evaluations = 0
 
-    def log_density(points: Float) -> Float:
+    def log_density(points: Float) -> Callable[[], Float]:
         nonlocal evaluations
         evaluations += len(points)
-        return finite(density(points, np.zeros((len(points), carried)))[0])
+        awaited = density(points, np.zeros((len(points), carried)))
+        return lambda: finite(awaited()[0])
 
-    single, chosen, rounds = _adapt(log_density, start, walls, seed)
+    # A density worth several proposals a draw costs little beside a call.
+    ahead = FAR_AHEAD if most_proposals > 1 else AHEAD
+    single, chosen, rounds = _adapt(log_density, start, walls, seed, ahead)
     proposals = _proposals_per_draw(rounds[-1][1], most_proposals)
     for attempt in range(MAX_WALKS):
         size = chains, draws
@@ -106,22 +111,29 @@ def sample(
 
 
 def _adapt(
-    log_density: LogDensity, start: Float, walls: Walls, seed: int
+    log_density: Callable[[Float], Callable[[], Float]],
+    start: Float,
+    walls: Walls,
+    seed: int,
+    ahead: tuple[float, ...],
 ) -> tuple[Proposal, Proposal | Mixture, list[Round]]:
     """Find what to propose: the best single proposal, what is better than that if it is bad, and all rounds."""
-    mode, curvature = find_mode(log_density, start, walls)
+    mode, curvature = find_mode(lambda points: log_density(points)(), start, walls, ahead)
     try:
         single = Proposal.symmetric(mode, np.asarray(np.linalg.inv(curvature), dtype=np.float64))
     except np.linalg.LinAlgError as error:
         raise NoMode("the curvature at the mode cannot be inverted") from error
-    size = 1000 if len(start) <= 8 else 2000
+    full = 1000 if len(start) <= 8 else 2000
     rounds: list[Round] = []
 
     def share_of(proposal: Proposal | Mixture) -> float:
         """Evaluate a round of what is proposed; its effective share."""
-        drawn, log_proposal = proposal.draw(size, stream(seed, "round", len(rounds)))
-        points = drawn[:, 0].T
-        rounds.append((points, _inside(points, walls, log_density(points) - log_proposal[0])))
+        # Around the mode half as many find out what the next round should be of; a mixture has more to learn.
+        size = full // 2 if not rounds else full if isinstance(proposal, Proposal) else 2 * full
+        drawn, log_proposal = proposal.draw(size, [stream(seed, "round", len(rounds))])
+        points = drawn[0].T
+        awaited = log_density(points)
+        rounds.append((points, _inside(points, walls, -log_proposal()[0] + awaited())))
         return _effective_share(rounds[-1][1])
 
     for number in range(MAX_ROUNDS):
@@ -166,18 +178,20 @@ def _walk(
     """
     chains, draws = size
     d, length = len(pilot[0][0]), draws * proposals
-    numbers = range(chains * attempt, chains * (attempt + 1))
-    streams = [stream(seed, "chain", number) for number in numbers]
-    first = np.stack([_resample(*pilot, stream(seed, "start", number)) for number in numbers])
+    sources = [stream(seed, "chain", number) for number in range(chains * attempt, chains * (attempt + 1))]
+    first = _resample(*pilot, sources)
+    proposed, log_proposal_of = proposal.draw(length, sources)
     # The first point of each chain stands before its proposals, so that it is evaluated and carried like them.
     points, log_proposal = np.empty((d, chains, length + 1)), np.empty((chains, length + 1))
-    points[:, :, 0], log_proposal[:, 0] = first.T, proposal.log_density(first)
-    points[:, :, 1:], log_proposal[:, 1:] = proposal.draw(length, *streams)
-    noise = np.stack([source.standard_normal((carried, length + 1)) for source in streams], axis=1)
+    points[:, :, 0], points[:, :, 1:] = first.T, np.swapaxes(proposed, 0, 1)
     flat = points.reshape(d, -1).T
-    log_values, drawn = density(flat, noise.reshape(carried, -1).T)
+    noise = np.stack([source.standard_normal((carried, length + 1)) for source in sources], axis=1)
+    awaited = density(flat, noise.reshape(carried, -1).T)
+    log_proposal[:, 0] = proposal.log_density(first)
+    log_proposal[:, 1:] = log_proposal_of()
+    coin = np.log(np.stack([source.random(length) for source in sources]))
+    log_values, drawn = awaited()
     log_weights = _inside(flat, walls, finite(log_values - log_proposal.ravel())).reshape(chains, -1)
-    coin = np.log(np.stack([source.random(length) for source in streams]))
     chosen = _accept(log_weights, coin)
     kept = (chosen[:, proposals - 1 :: proposals] + (length + 1) * np.arange(chains)[:, None]).ravel()
     own = log_weights[:, 1:].ravel()
@@ -235,10 +249,11 @@ def _pooled(rounds: list[Round]) -> tuple[Float, Float]:
     return pooled, weight / weight.sum()
 
 
-def _resample(points: Float, log_weights: Float, source: np.random.Generator) -> Float:
-    """One of the points, drawn by its weight: near enough to the posterior for a chain to begin without warm-up."""
+def _resample(points: Float, log_weights: Float, sources: Sequence[np.random.Generator]) -> Float:
+    """One point for each source, drawn by weight: near enough to the posterior for chains to begin without warm-up."""
     chance = np.cumsum(np.exp(log_weights - log_weights.max()))
-    return np.asarray(points[np.searchsorted(chance, source.random() * chance[-1], side="right")])
+    drawn = np.array([source.random() for source in sources]) * chance[-1]
+    return np.asarray(points[np.searchsorted(chance, drawn, side="right")])
 
 
 def _accept(log_weights: Float, coin: Float) -> NDArray[np.intp]:
@@ -249,20 +264,23 @@ def _accept(log_weights: Float, coin: Float) -> NDArray[np.intp]:
     count, length = coin.shape
     # A proposal is taken when this exceeds the weight of the point that the chain is at.
     bars = log_weights[:, 1:] - coin
-    path = np.tile(np.arange(1, length + 1), (count, 1))
+    taken = np.ones((count, length), dtype=bool)
     # Most proposals are taken, so only where one is not, given that the last one was, a chain is followed by itself.
     halts = bars <= log_weights[:, :-1]
-    for own, bar, weights, halt in zip(path, bars.tolist(), log_weights.tolist(), halts, strict=True):
-        moved = 0
+    for own, bars_of, weights_of, halt in zip(taken, bars, log_weights, halts, strict=True):
+        # Single numbers are read from memory several times faster than from an array.
+        bar, weights = memoryview(bars_of), memoryview(weights_of)
+        left, moved = list[int](), 0
         for number in np.flatnonzero(halt).tolist():
             if number < moved:
                 continue
-            weight, moved = weights[number], number + 1
+            weight, moved = weights[number], number
             while moved < length and bar[moved] <= weight:
+                left.append(moved)
                 moved += 1
-            own[number:moved] = number
             moved += 1
-    return path
+        own[left] = False
+    return np.maximum.accumulate(np.where(taken, np.arange(1, length + 1), 0), axis=1)
 
 
 def _inside(points: Float, walls: Walls, log_weights: Float) -> Float:

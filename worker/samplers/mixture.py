@@ -4,6 +4,7 @@ Where an sd may be zero its correlations are free there and bound elsewhere: a f
 not describe. The method is that of population Monte Carlo (Cappé et al. 2008).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,19 +40,19 @@ class Mixture:
         """Root of the scatter of the whole (dim, dim)."""
         return self.single.root
 
-    def draw(self, size: int, *sources: np.random.Generator) -> tuple[Float, Float]:
-        """Draw points (dim, source, point), `size` of each source, and give their log densities (source, point)."""
+    def draw(self, count: int, sources: Sequence[np.random.Generator]) -> tuple[Float, Callable[[], Float]]:
+        """Draw points (source, dim, point), `count` of each source; what is given beside them computes their log
+        densities (source, point)."""
         d = self.centers.shape[1]
-        points = np.empty((d, len(sources), size))
-        for number, source in enumerate(sources):
-            component = source.choice(len(self.shares), size, p=self.shares)
-            scale = np.sqrt(_DF / 2 / source.standard_gamma(_DF / 2, size))
-            normal = source.standard_normal((size, d)) * scale[:, None]
-            own = self.centers[component] + np.einsum("nij,nj->ni", self.roots[component], normal)
-            alone = source.random(size) < _DEFENSIVE
-            own[alone] = self.single.draw(int(alone.sum()), source)[0][:, 0].T
-            points[:, number] = own.T
-        return points, self.log_density(points.reshape(d, -1).T).reshape(len(sources), size)
+        points = np.empty((len(sources), count, d))
+        for own, source in zip(points, sources, strict=True):
+            component = source.choice(len(self.shares), count, p=self.shares)
+            scale = np.sqrt(_DF / 2 / source.standard_gamma(_DF / 2, count))
+            normal = source.standard_normal((count, d)) * scale[:, None]
+            own[:] = self.centers[component] + np.einsum("nij,nj->ni", self.roots[component], normal)
+            alone = source.random(count) < _DEFENSIVE
+            own[alone] = self.single.draw(int(alone.sum()), [source])[0][0].T
+        return np.swapaxes(points, 1, 2), lambda: self.log_density(points.reshape(-1, d)).reshape(-1, count)
 
     def log_density(self, points: Float) -> Float:
         """Log density (point,) at points (point, dim)."""

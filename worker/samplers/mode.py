@@ -5,8 +5,10 @@ Damped Newton steps on finite differences: each step is one batch of points.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.errors import RanefError
 from model.frame.design import Float
@@ -22,6 +24,9 @@ _MAX_NEWTON = 40
 _LENGTHS = np.array([2.0, 1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 0.001])
 """Of the steps that are tried, as multiples of Newton's."""
 _FULL = 1
+AHEAD, FAR_AHEAD = (1.0,), (1.0, 0.5, 0.25)
+"""Lengths of steps whose derivatives come with the values along the way: as most steps end so, or where one more
+evaluation costs little beside one more batch."""
 _NEGLIGIBLE_GAIN = 0.5
 _SETTLED = 0.1
 """Twice what a Newton step may still promise: it is taken then, and not looked at. What is left is a small part of the
@@ -32,7 +37,9 @@ class NoMode(RanefError):
     """The search for the mode ended nowhere: the density is flat, unbounded, or not finite."""
 
 
-def find_mode(log_density: LogDensity, start: Float, walls: Walls) -> tuple[Float, Float]:
+def find_mode(
+    log_density: LogDensity, start: Float, walls: Walls, ahead: tuple[float, ...] = AHEAD
+) -> tuple[Float, Float]:
     """Mode (dim,) and negative Hessian (dim, dim) there, by damped Newton steps on finite differences, a batch each.
 
     Differences span a fraction of the density's own width, so they tell its shape rather than its rounding errors.
@@ -51,23 +58,21 @@ def find_mode(log_density: LogDensity, start: Float, walls: Walls) -> tuple[Floa
             x = _mirror(x + step, walls)
             break
         width = np.clip(0.3 / np.sqrt(np.maximum(np.abs(np.diagonal(shape.curvature)), 1e-2)), 1e-7, 0.3)
-        # A full step is what most steps end as, so its derivatives come with the values along the way.
-        stencil = _stencil(x + step, width)
-        found = finite(log_density(np.concatenate([x + _LENGTHS[:, None] * step, stencil])))
-        along = found[: len(_LENGTHS)]
+        stencils = [_stencil(x + length * step, width) for length in ahead]
+        found = finite(log_density(np.concatenate([x + _LENGTHS[:, None] * step, *stencils])))
+        along, *others = np.split(found, len(_LENGTHS) + len(stencils[0]) * np.arange(len(ahead)))
         best = int(np.argmax(along))
         # Near the mode nothing is to be gained from a length that is a little better than Newton's own.
         if along[_FULL] > shape.value and along[best] - along[_FULL] < _NEGLIGIBLE_GAIN:
             best = _FULL
         stuck = along[best] <= shape.value + 1e-9
-        full = best == _FULL
+        known = None
         if along[best] > shape.value:
-            ahead = x + _LENGTHS[best] * step
-            x = _mirror(ahead, walls)
-            full = full and np.array_equal(x, ahead)
-        else:
-            full = False
-        shape = _read_stencil(found[len(_LENGTHS) :], width) if full else _shape_at(log_density, x, width)
+            reached = x + _LENGTHS[best] * step
+            x = _mirror(reached, walls)
+            if _LENGTHS[best] in ahead and np.array_equal(x, reached):
+                known = others[ahead.index(_LENGTHS[best])]
+        shape = _shape_at(log_density, x, width) if known is None else _read_stencil(known, width)
         if stuck:
             break
     value, curvature = shape.value, shape.curvature
@@ -111,7 +116,7 @@ def _shape_at(log_density: LogDensity, x: Float, width: Float) -> _Shape:
 def _stencil(x: Float, width: Float) -> Float:
     """The 1 + d + d^2 points (point, dim) of central differences."""
     steps = np.diag(width)
-    first, second = np.tril_indices(len(x), -1)
+    first, second = _pairs(len(x))
     both = steps[first] + steps[second]
     return np.concatenate([x[None], x + steps, x - steps, x + both, x - both])
 
@@ -121,15 +126,23 @@ def _read_stencil(f: Float, width: Float) -> _Shape:
     d = len(width)
     up, down = f[1 : d + 1], f[d + 1 : 2 * d + 1]
     hessian = np.diag((up + down - 2 * f[0]) / width**2)
-    i, j = np.tril_indices(d, -1)
+    i, j = _pairs(d)
     plus, minus = f[2 * d + 1 :].reshape(2, -1)
     mixed = plus + minus - up[i] - down[i] - up[j] - down[j] + 2 * f[0]
     hessian[i, j] = hessian[j, i] = mixed / (2 * width[i] * width[j])
     return _Shape(float(f[0]), (up - down) / (2 * width), -hessian)
 
 
+@lru_cache
+def _pairs(d: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Both numbers of each pair of coordinates."""
+    return np.tril_indices(d, -1)
+
+
 def _mirror(x: Float, walls: Walls) -> Float:
     """The point between the walls that x is the image of."""
+    if np.all((x > walls[0]) & (x < walls[1])):
+        return x
     lower, upper = (np.where(np.isfinite(wall), wall, 0.0) for wall in walls)
     below, above = np.isfinite(walls[0]), np.isfinite(walls[1])
     width = np.where(below & above, upper - lower, 1.0)

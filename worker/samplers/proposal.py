@@ -1,5 +1,6 @@
 """What the independence sampler proposes: a mixture of split-t distributions around a posterior's bulk."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from model.frame.design import Float
 
 Components = tuple[tuple[float, float], ...]
 """Shares and degrees of freedom of a proposal's components."""
-NARROW: Components = ((0.85, 30.0), (0.15, 3.0))
+NARROW: Components = ((0.75, 30.0), (0.25, 3.0))
 """The first fits the bulk of a nearly normal posterior, the second reaches its tails."""
 WIDE: Components = ((0.5, 8.0), (0.5, 2.0))
 """For a posterior whose tails the narrow one does not reach; it is tried when that one fails its self-check."""
@@ -57,24 +58,25 @@ class Proposal:
         right = (d + np.sqrt(d**2 + 4 * (1 - (1 - 2 / np.pi) * d**2))) / 2
         return cls(mean - root @ (c * d), _WIDENED * root, right - d, right)
 
-    def draw(self, size: int, *sources: np.random.Generator) -> tuple[Float, Float]:
-        """Draw points (dim, source, point), `size` of each source, and give their log densities (source, point)."""
-        shape = len(self.center), len(sources), size
-        normal, uniform, mixing = np.empty(shape), np.empty(shape), np.empty(shape[1:])
+    def draw(self, count: int, sources: Sequence[np.random.Generator]) -> tuple[Float, Callable[[], Float]]:
+        """Draw points (source, dim, point), `count` of each source; what is given beside them computes their log
+        densities (source, point)."""
+        shape = len(sources), len(self.center), count
+        normal, uniform, mixing = np.empty(shape), np.empty(shape), np.empty((len(sources), 1, count))
         ends = np.cumsum([share for share, _ in self.components])[:-1]
         for number, source in enumerate(sources):
-            normal[:, number] = source.standard_normal((shape[0], size))
-            uniform[:, number] = source.random((shape[0], size))
-            component = np.searchsorted(ends, source.random(size))
+            source.standard_normal(out=normal[number])
+            source.random(out=uniform[number])
+            component = np.searchsorted(ends, source.random(count))
             for place, (_, df) in enumerate(self.components):
                 own = component == place
-                mixing[number, own] = source.standard_gamma(df / 2, int(np.count_nonzero(own))) * (2 / df)
-        left, right, center = (side[:, None, None] for side in (self.left, self.right, self.center))
+                gamma = source.standard_gamma(df / 2, int(np.count_nonzero(own)))
+                mixing[number, 0, own] = gamma * (2 / df)
+        left, right, center = (side[:, None] for side in (self.left, self.right, self.center))
         # The side is taken in proportion to its scale, so that the density has no step at the center.
-        scaled = np.abs(normal) * np.where(uniform * (left + right) < right, right, -left)
-        squared = (normal * normal).sum(axis=0) / mixing
-        points = np.tensordot(self.root, scaled, 1) / np.sqrt(mixing) + center
-        return points, self._log_density_at(squared)
+        scaled = np.abs(normal) * np.where(uniform < right / (left + right), right, -left)
+        squared = (normal * normal).sum(axis=1) / mixing[:, 0]
+        return self.root @ scaled / np.sqrt(mixing) + center, lambda: self._log_density_at(squared)
 
     def log_density(self, points: Float) -> Float:
         """Log density (point,) at points (point, dim)."""
