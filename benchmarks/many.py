@@ -74,9 +74,9 @@ def evaluations() -> None:
     alone = collapsed.executable(shape, problems[0].data)
     for points in (16, 1024):
         theta = np.stack([points_of(problem, points, i).T for i, problem in enumerate(problems)])
-        padded = np.zeros((COUNT, shape.dimension, program.BATCH))
+        padded = np.zeros((COUNT, shape.dimension, shape.batch))
         padded[:, :, :points] = theta
-        noise = np.zeros((shape.carried, program.BATCH))
+        noise = np.zeros((shape.carried, shape.batch))
         shared = together(shape)
 
         def one_by_one(padded: Float = padded, noise: Float = noise, points: int = points) -> float:

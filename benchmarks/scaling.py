@@ -18,7 +18,6 @@ from model.frame.table import Table
 from model.spec import FitSpec, SamplerSettings, prepare
 from worker import collapsed
 from worker.padding import collapsed_problem
-from worker.programs.collapsed import BATCH
 
 REPEATS = 3
 
@@ -101,13 +100,14 @@ def measure(size: int, formula: str, columns: Columns) -> Point:
     compile_seconds = time.perf_counter() - start
     ours = Ours(formula, columns)
     fits = [ours() for _ in range(REPEATS)]
-    spread = np.random.default_rng(1).normal(0, 0.05, (len(problem.start), BATCH))
-    theta, noise = problem.start[:, None] + spread, np.zeros((problem.shape.carried, BATCH))
+    batch = problem.shape.batch
+    spread = np.random.default_rng(1).normal(0, 0.05, (len(problem.start), batch))
+    theta, noise = problem.start[:, None] + spread, np.zeros((problem.shape.carried, batch))
     evaluations = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        np.asarray(evaluate(theta, noise, np.array(BATCH), problem.data)[0])
-        evaluations.append((time.perf_counter() - start) / BATCH)
+        np.asarray(evaluate(theta, noise, np.array(batch), problem.data)[0])
+        evaluations.append((time.perf_counter() - start) / batch)
     worst = max(float(result.posterior.statistics["pareto_k"] or 0.0) for result in ours.results)
     parameters = int(problem.active.sum())
     return Point(size, compile_seconds, min(fits), min(evaluations), parameters, worst, min(ours.least_ess()))

@@ -12,10 +12,11 @@ import numpy as np
 
 from benchmarks.peers.ours import Ours
 from benchmarks.peers.process import Columns, lme4, mixedlm
-from benchmarks.peers.turns import Task, conditions, report, spread, take_turns
+from benchmarks.peers.turns import Task, conditions, in_a_row, report, spread, take_turns
 
 FORMULA = "y ~ x + (1 + x | g)"
 TURNS = 30
+IN_A_ROW = 10
 
 
 def simulated(seed: int = 1) -> Columns:
@@ -46,7 +47,12 @@ def compare(title: str, columns: Columns) -> None:
     ours = Ours(FORMULA, columns)
     with ExitStack() as running:
         peers = [running.enter_context(p) for p in (lme4(FORMULA, columns), mixedlm(FORMULA, columns)) if p]
+        print("  first fit of its process:", {peer.name: round(peer.seconds(), 4) for peer in peers})
         tasks: dict[str, Task] = {"ranef": ours} | {peer.name: peer.seconds for peer in peers}
+        print(f" {IN_A_ROW} fits in a row, their median, in turn")
+        several = {name: in_a_row(task, IN_A_ROW) for name, task in tasks.items()}
+        report(take_turns(several, TURNS), "ranef")
+        print(" single fits in turn: each finds the processor's caches full of the other's data")
         report(take_turns(tasks, TURNS, rehearsals=3), "ranef")
         print(f"  smallest bulk ESS {spread(np.array(ours.least_ess()))}; ms of a fit: {ours.phases()}")
         print("  estimates:", {peer.name: peer.fit().estimates for peer in peers})

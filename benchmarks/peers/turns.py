@@ -38,6 +38,11 @@ def take_turns(tasks: Mapping[str, Task], turns: int, *, rehearsals: int = 1) ->
     return Turns({name: np.array(values) for name, values in taken.items()})
 
 
+def in_a_row(task: Task, times: int) -> Task:
+    """A task done several times, whose seconds are the median of theirs."""
+    return lambda: float(np.median([task() for _ in range(times)]))
+
+
 def report(turns: Turns, base: str) -> None:
     """Print every task's seconds, and how many times those of `base` they are: median (min to max)."""
     for name, seconds in turns.seconds.items():
