@@ -12,11 +12,14 @@ import numpy as np
 
 from benchmarks.peers.ours import Ours
 from benchmarks.peers.process import Columns, lme4, mixedlm
-from benchmarks.peers.turns import Task, conditions, in_a_row, report, spread, take_turns
+from benchmarks.peers.turns import Task, Turns, conditions, in_a_row, report, spread, take_turns
 
 FORMULA = "y ~ x + (1 + x | g)"
 TURNS = 30
 IN_A_ROW = 10
+AND_SUMMARY = " and summary"
+DRAWS = "ranef, draws"
+SUMMARY = DRAWS + AND_SUMMARY
 
 
 def simulated(seed: int = 1) -> Columns:
@@ -48,14 +51,25 @@ def compare(title: str, columns: Columns) -> None:
     with ExitStack() as running:
         peers = [running.enter_context(p) for p in (lme4(FORMULA, columns), mixedlm(FORMULA, columns)) if p]
         print("  first fit of its process:", {peer.name: round(peer.seconds(), 4) for peer in peers})
-        tasks: dict[str, Task] = {"ranef": ours} | {peer.name: peer.seconds for peer in peers}
+        tasks: dict[str, Task] = {DRAWS: ours.draws, SUMMARY: ours} | {p.name: p.seconds for p in peers}
+        for peer in peers:
+            if peer.fit().summary_seconds is not None:
+                tasks[peer.name + AND_SUMMARY] = peer.seconds_with_summary
         print(f" {IN_A_ROW} fits in a row, their median, in turn")
         several = {name: in_a_row(task, IN_A_ROW) for name, task in tasks.items()}
-        report(take_turns(several, TURNS), "ranef")
+        _print(take_turns(several, TURNS))
         print(" single fits in turn: each finds the processor's caches full of the other's data")
-        report(take_turns(tasks, TURNS, rehearsals=3), "ranef")
+        _print(take_turns(tasks, TURNS, rehearsals=3))
         print(f"  smallest bulk ESS {spread(np.array(ours.least_ess()))}; ms of a fit: {ours.phases()}")
         print("  estimates:", {peer.name: peer.fit().estimates for peer in peers})
+
+
+def _print(turns: Turns) -> None:
+    """Draws beside estimates, and summaries beside summaries."""
+    report(turns, DRAWS)
+    for name in turns.seconds:
+        if name.endswith(AND_SUMMARY) and name != SUMMARY:
+            print(f"  {SUMMARY}: {spread(turns.ratio(SUMMARY, name))} times {name}")
 
 
 def main() -> None:

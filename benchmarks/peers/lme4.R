@@ -22,10 +22,13 @@ while (length(line <- readLines(input, 1)) > 0) {
   start <- Sys.time()
   model <- suppressMessages(suppressWarnings(lmer(formula, data)))
   seconds <- as.numeric(difftime(Sys.time(), start, units = "secs"))
+  start <- Sys.time()
+  invisible(summary(model))
+  summary_seconds <- as.numeric(difftime(Sys.time(), start, units = "secs"))
   variances <- as.data.frame(VarCorr(model))
   sds <- variances[is.na(variances$var2), ]
   names <- c(names(fixef(model)), paste0("sd ", sds$grp, ifelse(is.na(sds$var1), "", paste0(" ", sds$var1))))
   values <- c(fixef(model), sds$sdcor)
-  say('{"seconds": %.9f, "estimates": {%s}}', seconds,
+  say('{"seconds": %.9f, "summary_seconds": %.9f, "estimates": {%s}}', seconds, summary_seconds,
       paste(sprintf('"%s": %.9g', names, values), collapse = ", "))
 }

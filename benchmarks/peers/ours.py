@@ -43,6 +43,10 @@ class Ours:
         self.results.append(result)
         return seconds
 
+    def draws(self) -> float:
+        """Fit once and keep the result; seconds from the arrays to the posterior's draws, their summary left out."""
+        return self() - self.results[-1].timing["summarize"]
+
     def phases(self) -> str:
         """Milliseconds of each phase, medians over the fits; what `fit` does not time is the check of the request."""
         timings = [result.timing for result in self.results]

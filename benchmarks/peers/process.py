@@ -26,9 +26,10 @@ Columns = Mapping[str, NDArray[np.float64] | NDArray[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One fit of a peer: what it took and what it says."""
+    """One fit of a peer: what it took, what its summary took beyond that (where it has one), and what it says."""
 
     seconds: float
+    summary_seconds: float | None
     estimates: Mapping[str, float]
 
 
@@ -52,11 +53,16 @@ class Peer:
         self._process.stdin.write("fit\n")
         self._process.stdin.flush()
         answer = self._read()
-        return Answer(answer["seconds"], answer["estimates"])
+        return Answer(answer["seconds"], answer.get("summary_seconds"), answer["estimates"])
 
     def seconds(self) -> float:
         """Fit once; seconds by the peer's own clock."""
         return self.fit().seconds
+
+    def seconds_with_summary(self) -> float:
+        """Fit once and summarize; seconds by the peer's own clock."""
+        answer = self.fit()
+        return answer.seconds + (answer.summary_seconds or 0.0)
 
     @property
     def peak_gib(self) -> float:
