@@ -3,6 +3,7 @@
 import base64
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -57,7 +58,8 @@ def _submit_all(
         if candidate.checked is not None:
             submission = prepare(here, tenant, *candidate.checked, queue="batch")
             held += len(submission.payload)
-        waiting.append((candidate, submission))
+        # Its plan has said all it had to; the table and the design of many would fill the memory.
+        waiting.append((replace(candidate, checked=None), submission))
         if len(waiting) == _AT_ONCE or held > _BYTES_AT_ONCE:
             yield from _submit(request, here, waiting)
             waiting, held = [], 0

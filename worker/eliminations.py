@@ -25,6 +25,8 @@ from worker.shape import CollapsedShape, GroupShape
 
 _SMALL = 0.1
 """An sd over sigma (standardized) below which its coordinate is about linear in it, and not in its logarithm."""
+_BATCH = 1024
+"""Vectors that one call finishes; unlike the call that eliminates, it pays for all of them, however few are given."""
 _MANY = 400
 """About as many eliminations as one fit needs."""
 
@@ -46,10 +48,9 @@ class Eliminations:
         levels = tuple(GroupShape(factor.blocks, 0) for factor in problem.shape.factors)
         shape = replace(problem.shape, factors=levels)
         self._data = handed_over({name: v for name, v in problem.data.items() if name not in SUMS})
-        self._batch = shape.batch
-        theta, noise = np.zeros((shape.dimension, shape.batch)), np.zeros((shape.columns, shape.batch))
+        theta, noise = np.zeros((shape.dimension, _BATCH)), np.zeros((shape.columns, _BATCH))
         width = shape.columns + shape.kept + 1
-        cross, log_det = np.zeros((width, width, shape.batch)), np.zeros(shape.batch)
+        cross, log_det = np.zeros((width, width, _BATCH)), np.zeros(_BATCH)
         self._finish = COMPILED.get(
             (shape, "finish"), partial(program.finish, shape), theta, noise, cross, log_det, self._data
         )
@@ -79,7 +80,7 @@ class Eliminations:
     def values(self, points: Float) -> tuple[Float, list[Float]]:
         """Scalars (point, scalar) and roots of the correlation matrices (point, coef, coef)."""
         found = np.empty((self.problem.shape.drawn - self.problem.shape.carried, len(points)))
-        for batch, part in batches(self.problem, points, self._batch):
+        for batch, part in batches(self.problem, points, _BATCH):
             count = part.stop - part.start
             found[:, part] = np.asarray(self._parameters(batch, self._data))[:, :count]
         drawn = read_parameters(self.problem, found)
@@ -137,13 +138,13 @@ class Eliminations:
         own = own @ np.swapaxes(own, -1, -2)
         own_rows = rows(problem)
         values, drawn = np.empty(len(points)), np.empty((len(own_rows), len(points)))
-        for batch, part in batches(problem, points, self._batch):
+        for batch, part in batches(problem, points, _BATCH):
             count = part.stop - part.start
-            normal = np.zeros((problem.shape.columns, self._batch))
+            normal = np.zeros((problem.shape.columns, _BATCH))
             normal[problem.carried, :count] = noise[part].T
-            cross = np.zeros((width, width, self._batch))
+            cross = np.zeros((width, width, _BATCH))
             cross[np.ix_(places, places, np.arange(count))] = np.moveaxis(own[part], 0, -1)
-            log_det = np.zeros(self._batch)
+            log_det = np.zeros(_BATCH)
             log_det[:count] = left[part, 0]
             log_density, found = self._finish(batch, normal, cross, log_det, self._data)
             values[part] = np.asarray(log_density)[:count]
