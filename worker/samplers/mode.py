@@ -42,8 +42,9 @@ def find_mode(
 ) -> tuple[Float, Float]:
     """Mode (dim,) and negative Hessian (dim, dim) there, by damped Newton steps on finite differences, a batch each.
 
-    Differences span a fraction of the density's own width, so they tell its shape rather than its rounding errors.
-    Beyond a wall the density is its own mirror image, so a step that crosses one is mirrored back.
+    `ahead` are AHEAD or FAR_AHEAD. Differences span a fraction of the density's own width, so they tell its shape
+    rather than its rounding errors. Beyond a wall the density is its own mirror image, so a step that crosses one is
+    mirrored back.
     """
     x, width = start.copy(), np.full(len(start), 1e-2)
     shape = _shape_at(log_density, x, width)
