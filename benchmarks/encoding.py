@@ -45,7 +45,7 @@ def main() -> None:
     numpy_seconds = best(bare, 5)
     table = Table.from_columns(columns)
     formula = parse(FORMULA)
-    encoding = learn(formula, table)
+    encoding, _ = learn(formula, table)
     print(f"{FORMULA}: {ROWS:,} rows, {LEVELS:,} levels; bare NumPy {numpy_seconds:.3f} s")
     for name, task, repeats in (
         ("Table.from_columns", lambda: Table.from_columns(columns), 3),

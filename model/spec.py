@@ -15,7 +15,7 @@ from model.distributions import parse_distribution
 from model.errors import InvalidModel, Issue, Notice
 from model.family import Family, check_response, find_family
 from model.frame.design import Design
-from model.frame.encoding import Encoding, encode, learn_design
+from model.frame.encoding import Encoding, encode, learn
 from model.frame.table import Table
 from model.language.formula import parse
 from model.moments import dense_width
@@ -182,7 +182,7 @@ def prepare(spec: FitSpec) -> FitPlan:
     if formula is not None:
         learnt = _collect(
             issues,
-            lambda: learn_design(
+            lambda: learn(
                 formula, spec.table, levels=spec.levels, missing=spec.missing, aliased=spec.aliased
             ),
         )

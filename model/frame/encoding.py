@@ -26,7 +26,7 @@ from model.frame.table import Table
 from model.frame.variables import Variables, learn_variables
 from model.language.formula import Formula
 
-__all__ = ["ColumnNeed", "Encoding", "encode", "learn", "learn_design"]
+__all__ = ["ColumnNeed", "Encoding", "encode", "learn"]
 
 
 def learn(
@@ -36,24 +36,13 @@ def learn(
     levels: Mapping[str, Sequence[Value]] | None = None,
     missing: Missing = "error",
     aliased: Aliased = "error",
-) -> Encoding:
-    """Learn from training data all that is needed to encode any data; raises InvalidModel with every issue.
+) -> tuple[Encoding, Design]:
+    """Learn from training data all that is needed to encode any data, and give their own design, as `encode` would make
+    it again; raises InvalidModel with every issue.
 
     `levels` orders the values of categorical columns (and names grouping levels that have no rows), `missing`
     says what becomes of rows with missing values, `aliased` of columns of X that are combinations of others.
     """
-    return learn_design(formula, table, levels=levels, missing=missing, aliased=aliased)[0]
-
-
-def learn_design(
-    formula: Formula,
-    table: Table,
-    *,
-    levels: Mapping[str, Sequence[Value]] | None = None,
-    missing: Missing = "error",
-    aliased: Aliased = "error",
-) -> tuple[Encoding, Design]:
-    """Learn as `learn` does, and give the design of the training data too: `encode` would make it again."""
     levels = levels or {}
     formula = formula.resolve(table.names)
     if unknown := checks.unknown_columns(formula, table):

@@ -58,7 +58,7 @@ def same(ours: np.ndarray, theirs: Any) -> None:
 def test_population_columns_are_those_of_model_matrix(case: dict[str, Any]) -> None:
     formula = case["formula"]
     deficient = len(case["kept"]) < len(case["columns"])
-    encoding = learn(parse(formula), DATA, aliased="drop" if deficient else "error")
+    encoding = learn(parse(formula), DATA, aliased="drop" if deficient else "error")[0]
     design = encode(encoding, DATA)
     # where columns are aliased we drop those that R's qr() pivots to the end
     places = [case["columns"].index(name) for name in case["kept"]]
@@ -77,7 +77,7 @@ def test_population_columns_are_those_of_model_matrix(case: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("case", GOLDEN["predicted"], ids=lambda case: case["formula"])
 def test_new_rows_are_encoded_as_by_predict(case: dict[str, Any]) -> None:
-    encoding = learn(parse(case["formula"]), DATA)
+    encoding = learn(parse(case["formula"]), DATA)[0]
     design = encode(encoding, FRESH, response=False)
     assert [renamed("", name) for name in case["columns"]] == list(design.coefficients)
     same(design.x, case["x"])
@@ -86,7 +86,7 @@ def test_new_rows_are_encoded_as_by_predict(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", GOLDEN["grouped"], ids=lambda case: case["formula"])
 def test_group_columns_are_those_of_lme4(case: dict[str, Any]) -> None:
-    design = encode(learn(parse(case["formula"]), DATA), DATA)
+    design = encode(learn(parse(case["formula"]), DATA)[0], DATA)
     factors = {factor.name: factor for factor in design.factors}
     blocks = {
         (factor.name, tuple(factor.coefficients[c] for c in block)): block
@@ -110,7 +110,7 @@ def test_group_columns_are_those_of_lme4(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", GOLDEN["brms"], ids=lambda case: case["formula"])
 def test_group_columns_are_those_of_brms(case: dict[str, Any]) -> None:
-    design = encode(learn(parse(case["formula"]), DATA), DATA)
+    design = encode(learn(parse(case["formula"]), DATA)[0], DATA)
     factors = {factor.name: factor for factor in design.factors}
     columns = dict.fromkeys(factors, 0)
     for bar in case["bars"]:

@@ -11,7 +11,7 @@ import pytest
 from model import limits
 from model.errors import InvalidModel, Issue
 from model.frame.design import Design
-from model.frame.encoding import Encoding, encode, learn, learn_design
+from model.frame.encoding import Encoding, encode, learn
 from model.frame.table import Table
 from model.language.formula import parse
 
@@ -30,7 +30,7 @@ DATA: dict[str, Any] = {
 
 def made(text: str, extra: Mapping[str, Any] | None = None, **options: Any) -> tuple[Encoding, Design]:
     table = Table.from_columns({**DATA, **(extra or {})})
-    encoding, design = learn_design(parse(text), table, **options)
+    encoding, design = learn(parse(text), table, **options)
     # What was learnt makes the same design again.
     np.testing.assert_equal(asdict(encode(encoding, table)), asdict(design))
     return encoding, design
@@ -339,7 +339,7 @@ def test_names_are_kept_exactly() -> None:
     columns["my group"] = [f"level {i % 5}" for i in range(40)]
     quoted = " + ".join("`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`" for name in odd)
     table = Table.from_columns(columns)
-    encoding = learn(parse(f"y ~ {quoted} + (1 + `a b` | `my group`)"), table)
+    encoding = learn(parse(f"y ~ {quoted} + (1 + `a b` | `my group`)"), table)[0]
     bare = [name for name in encoding.coefficients[1:] if not name.startswith("`")]
     assert bare == [name for name in odd if name not in ("Intercept", "a`b", "I(x)")]
     # quoted only where the name would read as something else
@@ -473,7 +473,7 @@ def test_wrong_levels_are_refused(levels: dict[str, Any], says: str) -> None:
 
 def test_a_dot_is_resolved_and_remembered() -> None:
     table = Table.from_columns({name: DATA[name] for name in ("y", "x", "g", "zero")})
-    encoding = learn(parse("y ~ . + (1 | g)"), table)
+    encoding = learn(parse("y ~ . + (1 | g)"), table)[0]
     assert encoding.formula == "y ~ x + zero + (1 | g)"
     assert predicted(encoding, {"zero": [1], "x": [2.0], "g": ["u"], "more": ["?"]}).x.tolist() == [
         [1.0, 2.0, 1.0]
@@ -687,7 +687,7 @@ def test_a_hundred_thousand_levels() -> None:
     table = Table.from_columns(
         {"y": np.arange(2.0 * count), "g": [f"id-{i % count}" for i in range(2 * count)]}
     )
-    encoding = learn(parse("y ~ 1 + (1 | g)"), table)
+    encoding = learn(parse("y ~ 1 + (1 | g)"), table)[0]
     again = Encoding.from_json(json.loads(json.dumps(encoding.to_json())))
     assert again == encoding
     one = predicted(again, {"g": ["id-99999"]}).factors[0]

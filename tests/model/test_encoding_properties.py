@@ -71,7 +71,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(drawn: tuple[str, int], r
     random.shuffle(names)
     shuffled = {name: [data[name][row] for row in order] for name in names}
     table, other = Table.from_columns(data), Table.from_columns(shuffled)
-    one, two = learn(parse(text), table), learn(parse(text), other)
+    one, two = learn(parse(text), table)[0], learn(parse(text), other)[0]
     same(encode(one, table), encode(two, other), order)
     np.testing.assert_allclose(one.x_means, two.x_means, rtol=1e-9, atol=1e-11)
 
@@ -86,7 +86,7 @@ def test_names_of_levels_do_not_matter_where_their_order_is_kept(drawn: tuple[st
         "g": [f"other {name[1:]}é" for name in data["g"]],
         "h": [10 * h - 7 for h in data["h"]],
     }
-    one, two = (encode(learn(parse(text), t), t) for t in map(Table.from_columns, (data, renamed)))
+    one, two = (encode(learn(parse(text), t)[0], t) for t in map(Table.from_columns, (data, renamed)))
     np.testing.assert_array_equal(one.x, two.x)
     for ours, theirs in zip(one.factors, two.factors, strict=True):
         np.testing.assert_array_equal(ours.index, theirs.index)
@@ -99,7 +99,7 @@ def test_new_rows_are_encoded_as_if_among_the_training_rows(drawn: tuple[str, in
     text, seed = drawn
     data = sample(seed)
     table = Table.from_columns(data)
-    encoding = learn(parse(text), table)
+    encoding = learn(parse(text), table)[0]
     remembered = Encoding.from_json(json.loads(json.dumps(encoding.to_json())))
     part = Table.from_columns(
         {name: [data[name][row] for row in rows] for name in data if name not in ("y", "s")}
@@ -121,7 +121,7 @@ def test_dropping_rows_is_the_same_as_not_having_them(drawn: tuple[str, int], go
         Table.from_columns(holes),
         Table.from_columns({name: [data[name][row] for row in kept] for name in data}),
     )
-    one, two = learn(parse(text), table, missing="drop"), learn(parse(text), other)
+    one, two = learn(parse(text), table, missing="drop")[0], learn(parse(text), other)[0]
     assert one.dropped == tuple(sorted(gone))
     same(encode(one, table), encode(two, other))
     with pytest.raises(InvalidModel) as caught:
@@ -133,7 +133,7 @@ def test_dropping_rows_is_the_same_as_not_having_them(drawn: tuple[str, int], go
 @settings(max_examples=40, deadline=None)
 def test_polynomials_are_orthonormal_and_span_the_powers(seed: int, degree: int) -> None:
     table = Table.from_columns(sample(seed))
-    basis = encode(learn(parse(f"y ~ poly(x, {degree})"), table), table).x
+    basis = encode(learn(parse(f"y ~ poly(x, {degree})"), table)[0], table).x
     np.testing.assert_allclose(basis[:, 1:].T @ basis[:, 1:], np.eye(degree), atol=1e-10)
     np.testing.assert_allclose(basis[:, 1:].sum(axis=0), 0.0, atol=1e-10)
     powers = table["x"].values[:, None] ** np.arange(degree + 1)
@@ -147,7 +147,7 @@ def test_every_coding_of_a_factor_spans_the_same_space(seed: int) -> None:
     table = Table.from_columns(sample(seed))
 
     def projection(text: str) -> Any:
-        q, _ = np.linalg.qr(encode(learn(parse(text), table), table).x)
+        q, _ = np.linalg.qr(encode(learn(parse(text), table)[0], table).x)
         return q @ q.T
 
     reference = projection("y ~ f * d")
