@@ -68,11 +68,11 @@ def compare(title: str, columns: Columns) -> None:
 
 
 def _print(turns: Turns) -> None:
-    """Draws beside estimates, and summaries beside summaries."""
+    """Seconds, and how many times each peer's the draws and their summary take."""
     report(turns, DRAWS)
-    for name in turns.seconds:
-        if name.endswith(AND_SUMMARY) and name != SUMMARY:
-            print(f"  {SUMMARY}: {spread(turns.ratio(SUMMARY, name))} times {name}")
+    for peer in (name for name in turns.seconds if name not in (DRAWS, SUMMARY)):
+        for own in (DRAWS, SUMMARY):
+            print(f"  {own}: {spread(turns.ratio(own, peer))} times {peer}")
 
 
 def main() -> None:
