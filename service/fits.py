@@ -56,6 +56,7 @@ _METADATA = {
             "tenant-queue-full",
             "store-full",
             "tenant-full",
+            "fit-gone",
             *_IN_STORE,
         ),
         body=True,
@@ -74,7 +75,7 @@ async def submit_fit(request: Request, here: Here, tenant: Tenant, body: JsonBod
     async def answer() -> Response:
         record, created = await work_on(here, body, accept)
         wait = preferred_wait(request, here.settings.limits.wait_seconds)
-        record = await until_ended(here, record, wait)
+        record = await until_ended(request, here, record, wait)
         status = 200 if not created else 201 if record.status.terminal else 202
         headers = {"Location": f"/v1/fits/{record.id}", **preference_headers(wait)}
         return _describe(here, record, status, headers)
@@ -133,7 +134,7 @@ async def get_fit(request: Request, here: Here, tenant: Tenant, fit_id: str) -> 
     """Get a fit; `Prefer: wait=N` (at most 30) holds the answer until it has ended, or N seconds are over."""
     record = await run_sync(find, here, tenant, fit_id)
     wait = preferred_wait(request, here.settings.limits.wait_seconds)
-    record = await until_ended(here, record, wait)
+    record = await until_ended(request, here, record, wait)
     headers = preference_headers(wait)
     if not record.status.terminal:
         return _describe(here, record, 200, headers)

@@ -1,12 +1,17 @@
 """`Prefer: wait=N` (RFC 7240): hold an answer until the fit has ended or the client's patience has."""
 
+import asyncio
 import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import anyio
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 
 from service.deps import Services
+from service.lookup import find
 from store.records import FitRecord
 
 _WAIT = re.compile(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*", re.IGNORECASE)
@@ -25,18 +30,43 @@ def preference_headers(wait: int | None) -> dict[str, str]:
     return {"Vary": "Prefer"} if wait is None else {"Vary": "Prefer", "Preference-Applied": f"wait={wait}"}
 
 
-async def until_ended(here: Services, record: FitRecord, wait: int | None) -> FitRecord:
-    """Give the fit as it is when it has ended, or when `wait` seconds are over, or the service is to stop."""
+async def until_ended(request: Request, here: Services, record: FitRecord, wait: int | None) -> FitRecord:
+    """Give the fit as it is when it has ended, when `wait` seconds are over, or when the service is to stop.
+
+    A client that leaves ends its wait. Raises Refusal if the fit is deleted meanwhile.
+    """
     if not wait or record.status.terminal:
         return record
     pause = _FIRST_PAUSE
-    with here.watch.on(record.id) as happened, anyio.move_on_after(wait):
-        while not record.status.terminal and not here.draining:
+    with here.watch.on(record.id) as happened, _noticing_departure(request, happened) as departed:
+        give_up = time.monotonic() + wait
+        while not record.status.terminal and not here.draining and not departed.is_set():
+            left = give_up - time.monotonic()
+            if left <= 0:
+                break
             # Most fits take milliseconds, so at first it pays to look often.
-            with anyio.move_on_after(pause):
+            with anyio.move_on_after(min(pause, left)):
                 await happened.wait()
             happened.clear()
             pause = min(pause * 1.5, _LONGEST_PAUSE)
-            found = await run_sync(here.store.get, record.id)
-            record = found or record
+            record = await run_sync(find, here, record.tenant, record.id)
     return record
+
+
+@contextmanager
+def _noticing_departure(request: Request, happened: asyncio.Event) -> Iterator[asyncio.Event]:
+    """Give an event that is set, and `happened` with it, when the client closes the connection."""
+    departed = asyncio.Event()
+
+    async def listen() -> None:
+        # What is left of a body, if the route has not read it, comes first.
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        departed.set()
+        happened.set()
+
+    listening = asyncio.create_task(listen())
+    try:
+        yield departed
+    finally:
+        listening.cancel()

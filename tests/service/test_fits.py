@@ -92,6 +92,17 @@ def test_waiting_gives_the_finished_fit(
     assert "Retry-After" not in answer.headers
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_fit_that_is_deleted_while_its_client_waits_is_gone(
+    client: TestClient, store: MemoryStore, method: str
+) -> None:
+    fit_id = client.post("/v1/fits", json=REQUEST).json()["id"]
+    after(0.3, lambda: store.delete(fit_id))
+    path = "/v1/fits" if method == "POST" else f"/v1/fits/{fit_id}"
+    answer = client.request(method, path, json=REQUEST if method == "POST" else None, headers=LATER)
+    assert (answer.status_code, answer.json()["type"]) == (410, "/problems/fit-gone")
+
+
 def test_a_wait_that_is_over_gives_the_fit_as_it_is(client: TestClient) -> None:
     started = time.monotonic()
     answer = client.post("/v1/fits", json=REQUEST, headers={"Prefer": "wait=1"})

@@ -164,6 +164,28 @@ def test_an_event_is_told_at_once(site: Site) -> None:
     assert max(times.values()) - ended < 0.4
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_wait_ends_when_its_client_leaves(site: Site, method: str) -> None:
+    fit, url = submit(site), site.http.base_url
+    body = orjson.dumps({**REQUEST, "cache": False}) if method == "POST" else b""
+    path = "/v1/fits" if method == "POST" else f"/v1/fits/{fit}"
+    lines = [f"{method} {path} HTTP/1.1", "Host: test", "Prefer: wait=30", f"X-Request-ID: left-{method}"]
+    lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    before = len(site.http.get("/v1/fits?limit=100").json()["items"])
+    with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        with pytest.raises(TimeoutError):
+            connection.settimeout(0.5)
+            connection.recv(1)
+    assert len(site.http.get("/v1/fits?limit=100").json()["items"]) == before + (method == "POST")
+    give_up, left = time.monotonic() + 10.0, None
+    while left is None and time.monotonic() < give_up:
+        left = next((line for line in site.lines() if line.get("request_id") == f"left-{method}"), None)
+        time.sleep(0.05)
+    assert left is not None
+    assert left["seconds"] < 10
+
+
 def test_an_open_stream_does_not_hold_up_the_end(tmp_path: Path) -> None:
     with serving(tmp_path) as site:
         fit = submit(site)
