@@ -136,7 +136,8 @@ class Store(Protocol):
     def claim(self, fit_id: str, worker: str, lease_seconds: float) -> Claim | None:
         """Take a fit that is queued, or whose worker's lease is dead; None if it is not ours to run.
 
-        After `max_attempts` workers that died the fit is failed with kind `worker_lost`.
+        After `max_attempts` workers in a row that died and had saved nothing new the fit is failed with kind
+        `worker_lost`.
         """
         ...
 
@@ -157,6 +158,14 @@ class Store(Protocol):
 
     def checkpoint(self, claim: Claim) -> bytes | None:
         """Give what was kept last, by this worker or by one before it; None if nothing was or the claim is lost."""
+        ...
+
+    def hand_back(self, claim: Claim) -> FitRecord | None:
+        """Give up a claim of one's own accord: the fit waits in its queue again, and the attempt does not count.
+
+        What was saved of it stays until it has ended. Gives the record if it now needs a message in the queue; None if
+        the claim is lost, or the fit was to be cancelled and now is.
+        """
         ...
 
     def finish(self, claim: Claim, result: Result, artifacts: Mapping[str, bytes]) -> bool:

@@ -17,6 +17,7 @@ _NAMES = (
     "renew",
     "progress",
     "checkpoint",
+    "hand_back",
     "conclude",
     "cancel",
     "recover",

@@ -4,6 +4,7 @@ It keeps the same promises and passes the same tests; its clock can be given, so
 """
 
 import itertools
+import math
 import threading
 import time
 from collections import Counter
@@ -42,6 +43,7 @@ class _Fit:
     due: float
     waiting_since: float
     fence: str | None = None
+    fruitless: int = 0
     checkpoint: bytes | None = None
     checkpoint_until: float = 0.0
     artifacts: dict[str, bytes] = field(default_factory=dict)
@@ -220,10 +222,12 @@ class MemoryStore:
             attempt = fit.record.attempt + 1
             fit.fence = f"{next(self._numbers)}:{worker}"
             fit.due = now + lease_seconds
+            fit.fruitless += 1
             fit.record = replace(fit.record, attempt=attempt, started_at=now, progress=None)
             self._turn(fit, FitStatus.RUNNING)
             waited = now - fit.record.created_at
-            return Claim(fit_id, fit.record.tenant, worker, fit.fence, attempt, waited)
+            resumes = fit.checkpoint is not None
+            return Claim(fit_id, fit.record.tenant, worker, fit.fence, attempt, waited, resumes)
 
     def renew(self, claim: Claim, lease_seconds: float) -> Lease:
         """Prolong a lease."""
@@ -254,6 +258,7 @@ class MemoryStore:
             if fit is None:
                 return False
             fit.checkpoint, fit.checkpoint_until = data, self._clock() + self._policy.checkpoint_ttl
+            fit.fruitless = 0
             return True
 
     def checkpoint(self, claim: Claim) -> bytes | None:
@@ -261,6 +266,24 @@ class MemoryStore:
         with self._changed:
             fit = self._held(claim)
             return None if fit is None or self._clock() >= fit.checkpoint_until else fit.checkpoint
+
+    def hand_back(self, claim: Claim) -> FitRecord | None:
+        """Give up a claim of one's own accord."""
+        with self._changed:
+            fit = self._held(claim)
+            if fit is None:
+                return None
+            if fit.record.status is FitStatus.CANCELLING:
+                self._conclude(fit, FitStatus.CANCELLED)
+                return None
+            now = self._clock()
+            if now < fit.checkpoint_until:
+                fit.checkpoint_until = math.inf
+            fit.fence, fit.due = None, now + self._policy.queue_grace
+            fit.fruitless = max(0, fit.fruitless - 1)
+            fit.record = replace(fit.record, attempt=fit.record.attempt - 1, progress=None)
+            self._turn(fit, FitStatus.QUEUED)
+            return fit.record
 
     def finish(self, claim: Claim, result: Result, artifacts: Mapping[str, bytes]) -> bool:
         """Publish a success with its artifacts, all at once."""
@@ -386,7 +409,7 @@ class MemoryStore:
         if fit.record.status is FitStatus.CANCELLING:
             self._conclude(fit, FitStatus.CANCELLED)
             return False
-        if fit.record.attempt >= self._policy.max_attempts:
+        if fit.fruitless >= self._policy.max_attempts:
             fit.record = replace(fit.record, failure=WORKER_LOST)
             self._conclude(fit, FitStatus.FAILED)
             return False

@@ -28,7 +28,8 @@ class FitStatus(StrEnum):
 
 
 TRANSITIONS: Mapping[FitStatus, frozenset[FitStatus]] = {
-    # queued -> failed: the third worker died. running -> queued: a worker died, and another may try.
+    # queued -> failed: the third worker in a row died without getting further. running -> queued: a worker died, or
+    # handed the fit back, and another may try.
     FitStatus.QUEUED: frozenset({FitStatus.RUNNING, FitStatus.CANCELLED, FitStatus.FAILED}),
     FitStatus.RUNNING: frozenset(
         {
@@ -71,7 +72,10 @@ class Failure:
 WORKER_LOST = Failure(
     kind="worker_lost",
     title="The fit was given up",
-    detail="The process that ran this fit died at each attempt; most often the model needs more memory.",
+    detail=(
+        "The processes that ran this fit died several times in a row without getting any further; most often the"
+        " model needs more memory."
+    ),
 )
 
 
@@ -122,6 +126,8 @@ class Claim:
     fence: str
     attempt: int
     waited: float
+    resumes: bool = False
+    """Whether a worker before this one has saved how far it came."""
 
 
 @dataclass(frozen=True, slots=True)

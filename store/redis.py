@@ -213,8 +213,8 @@ class RedisStore:
         taken = self._scripts.run("claim", fit_id, record.tenant, worker, lease_seconds)
         if taken is None:
             return None
-        fence, attempt, waited = taken
-        return Claim(fit_id, record.tenant, worker, fence.decode(), attempt, float(waited))
+        fence, attempt, waited, resumes = taken
+        return Claim(fit_id, record.tenant, worker, fence.decode(), attempt, float(waited), bool(resumes))
 
     def renew(self, claim: Claim, lease_seconds: float) -> Lease:
         """Prolong a lease."""
@@ -250,6 +250,11 @@ class RedisStore:
         if manifest is None or fence != claim.fence.encode():
             return None
         return self._segments.download(self._keys.blob(claim.fit_id), orjson.loads(manifest))
+
+    def hand_back(self, claim: Claim) -> FitRecord | None:
+        """Give up a claim of one's own accord."""
+        waits = self._scripts.run("hand_back", claim.fit_id, claim.tenant, claim.fence)
+        return self.get(claim.fit_id) if waits else None
 
     def finish(self, claim: Claim, result: Result, artifacts: Mapping[str, bytes]) -> bool:
         """Publish a success with its artifacts, all at once."""

@@ -68,6 +68,7 @@ class StoreSettings(BaseSettings):
 
     # Leases.
     lease_seconds: float = 10.0
+    # Attempts in a row that die without having saved anything new.
     max_attempts: int = 3
     # A queued fit that nobody has claimed for so long is looked for in the queue.
     queue_grace: float = 15.0

@@ -3,13 +3,16 @@
 The main process needs Celery alone; the sampler is made in the pool's child.
 """
 
+import os
+import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import worker_process_init, worker_ready
 from celery.worker import state
 
 from store.jobs import FIT_TASK, Jobs, celery_app
@@ -17,6 +20,7 @@ from store.redis import RedisStore
 from store.redis_callbacks import RedisCallbacks
 from store.signing import Secrets
 from worker.callbacks import Courier
+from worker.leaving import LEAVE
 from worker.process import Sampler, SamplingProcess
 from worker.reconciler import Reconciler
 from worker.settings import WorkerSettings
@@ -44,7 +48,6 @@ def make_app(module: str, settings: WorkerSettings, make_sampler: Callable[[], S
         worker_concurrency=settings.concurrency,
         task_soft_time_limit=settings.fit_timeout,
         task_time_limit=settings.fit_timeout + 30,
-        worker_soft_shutdown_timeout=settings.soft_shutdown,
         # True lost the fit each time the server restarted.
         worker_cancel_long_running_tasks_on_connection_loss=False,
     )
@@ -69,16 +72,25 @@ def make_app(module: str, settings: WorkerSettings, make_sampler: Callable[[], S
     def begin_looking_after(sender: Any, **_: object) -> None:
         reconciler = Reconciler(RedisStore(settings), Jobs(settings), settings)
         courier = Courier(RedisCallbacks(settings), secrets, settings)
-        watchdog = Watchdog(RedisStore(settings), Jobs(settings), _consumer(sender), settings)
+        consumer = _consumer(sender)
+        watchdog = Watchdog(RedisStore(settings), Jobs(settings), consumer, settings)
         threads = (reconciler, courier, watchdog)
         for thread in threads:
             thread.start()
 
-        def stop(**_: object) -> None:
+        def stop(*_: object) -> None:
             for thread in threads:
                 thread.stop()
+            # Each fit is now over, or handed back, in `soft_shutdown` seconds at most.
+            for process in consumer.processes():
+                with suppress(ProcessLookupError):
+                    os.kill(process, LEAVE)
+            # Celery takes nothing more and waits for its children; what it does of itself upon these signals is to
+            # wait for a fixed time, and then to end them in a way that they may not heed.
+            state.should_stop = os.EX_OK
 
-        worker_shutting_down.connect(stop, weak=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, stop)
 
     return app
 

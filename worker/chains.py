@@ -96,7 +96,7 @@ class Walk:
         """Move a group of chains until its draws are complete or the monitor says stop."""
         place, count = self.places[group], 1
         settings = self.settings
-        while (left := self._length(place) - place.at) > 0 and not self.monitor.cancelled():
+        while (left := self._length(place) - place.at) > 0 and not self._is_to_stop():
             count = min(count, left)
             began = time.perf_counter()
             state, draws, statistics = self.advance(place.state, np.array(count), settings, self.problem.data)
@@ -113,6 +113,15 @@ class Walk:
             pace = count / (time.perf_counter() - began)
             count = int(min(program.CHUNK, max(1, min(2 * count, _SECONDS * pace))))
 
+    def save(self) -> None:
+        """Save where all chains are; no group may move meanwhile."""
+        self.monitor.save(_written(self.places))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every chain has all its draws."""
+        return all(not place.adapting and place.at == self._length(place) for place in self.places)
+
     @property
     def settings(self) -> dict[str, Any]:
         """What the programs take beside the data."""
@@ -123,6 +132,9 @@ class Walk:
             "learned": coordinates.learned,
             "streams": coordinates.streams,
         }
+
+    def _is_to_stop(self) -> bool:
+        return self.monitor.cancelled() or self.monitor.leaving()
 
     def _length(self, place: Place) -> int:
         return self.problem.shape.warmup if place.adapting else self.plan.sampler.draws

@@ -1,6 +1,7 @@
 """The lease of a running fit: a thread renews it, and through it the sampler reports and is cancelled.
 
-The thread also keeps the broker from delivering the message again, and ends a process that will not stop.
+The thread also keeps the broker from delivering the message again, and ends a process that will not stop, or that was
+told to leave and has had its time.
 """
 
 import logging
@@ -16,6 +17,7 @@ from model.errors import RanefError
 from store.base import Store
 from store.codec import pack, unpack
 from store.records import Claim, Lease, Progress
+from worker.leaving import Leaving
 from worker.monitor import Saved
 from worker.settings import WorkerSettings
 
@@ -26,12 +28,21 @@ class HeldLease:
     """A claim kept alive while the context lasts; it is the sampler's `worker.monitor.Monitor`."""
 
     def __init__(
-        self, store: Store, claim: Claim, settings: WorkerSettings, hold_message: Callable[[], None]
+        self,
+        store: Store,
+        claim: Claim,
+        settings: WorkerSettings,
+        hold_message: Callable[[], None],
+        leaving: Leaving | None = None,
+        hand_back: Callable[[Claim], None] = lambda claim: None,
     ) -> None:
         self._store = store
         self._claim = claim
         self._settings = settings
         self._hold_message = hold_message
+        self._leaving = leaving or Leaving()
+        self._hand_back = hand_back
+        self._has_sampled = False
         self._lease = Lease(held=True, cancel=False)
         self._started = time.monotonic()
         self._told: tuple[str, float] = ("", 0.0)
@@ -75,6 +86,14 @@ class HeldLease:
         """Tell whether to stop."""
         return self._lease.cancel or not self._lease.held
 
+    def leaving(self) -> bool:
+        """Tell whether the process is to end."""
+        return self._leaving.told
+
+    def has_sampled(self) -> None:
+        """Say that what is left is to publish how the fit ended, which a process that is to leave still does."""
+        self._has_sampled = True
+
     def save(self, progress: Saved) -> None:
         """Keep what another worker needs to go on with the fit, unless it is too large for that."""
         if sum(array.nbytes for array in progress.arrays.values()) > self._settings.checkpoint_bytes:
@@ -86,7 +105,7 @@ class HeldLease:
 
     def saved(self) -> Saved | None:
         """Give what a worker before this one has saved."""
-        if self._claim.attempt == 1:
+        if not self._claim.resumes:
             return None
         try:
             data = self._store.checkpoint(self._claim)
@@ -111,10 +130,20 @@ class HeldLease:
             except Exception:
                 # A thread that ended here would give a running fit away.
                 log.exception("the lease of %s is not renewed", self._claim.fit_id)
+            if self._leaving.seconds > self._settings.soft_shutdown and not self._has_sampled:
+                self._leave()
             if self.cancelled():
                 kill_at = kill_at or time.monotonic() + self._settings.cancel_patience
                 if time.monotonic() >= kill_at:
                     self._kill()
+
+    def _leave(self) -> None:
+        """End this process, whose sampler has not ended in the time it had; another goes on with the fit."""
+        log.warning("%s is handed back before its end; its process is to leave", self._claim.fit_id)
+        try:
+            self._hand_back(self._claim)
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def _kill(self) -> None:
         """End this process, whose sampler does not return from a long call; the pool starts another."""

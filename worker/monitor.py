@@ -31,12 +31,16 @@ class Monitor(Protocol):
         """Tell whether to stop: somebody asked, or the fit has been given to another worker."""
         ...
 
+    def leaving(self) -> bool:
+        """Tell whether the process is to end: who can save how far the fit is does so, and raises HandedBack."""
+        ...
+
     def save(self, progress: Saved) -> None:
         """Keep what the fit needs to go on from here should this process die; what is too large is not kept."""
         ...
 
     def saved(self) -> Saved | None:
-        """Give what a process that died had saved of this fit; None at a first attempt."""
+        """Give what another process had saved of this fit; None if none had."""
         ...
 
 
@@ -46,3 +50,10 @@ class Cancelled(RanefError):
     def __init__(self, partial: "FitResult | None" = None) -> None:
         super().__init__("the fit was cancelled")
         self.partial = partial
+
+
+class HandedBack(RanefError):
+    """Raised by a sampler that stopped so that another process goes on with the fit."""
+
+    def __init__(self) -> None:
+        super().__init__("the fit is handed back")

@@ -16,7 +16,7 @@ from model.results.posterior import FactorPosterior, Posterior
 from model.spec import FitPlan
 from worker.chains import Walk, no_numbers
 from worker.full_problem import FullProblem, full_problem
-from worker.monitor import Cancelled, Monitor
+from worker.monitor import Cancelled, HandedBack, Monitor
 from worker.theta_problem import ThetaProblem
 
 Phase = Callable[[str], AbstractContextManager[None]]
@@ -30,8 +30,8 @@ Draws = dict[str, Float]
 def fit(plan: FitPlan, design: Design, monitor: Monitor, phase: Phase) -> Posterior:
     """Sample the posterior of a plan by NUTS; stopped by the monitor it has fewer draws than the plan asks for.
 
-    Raises Cancelled when it is stopped before every chain has a draw, and InvalidModel (`sampling-failed`) where the
-    density of the model has no number.
+    Raises Cancelled when it is stopped before every chain has a draw, HandedBack when the process is to leave, and
+    InvalidModel (`sampling-failed`) where the density of the model has no number.
     """
     with phase("prepare"):
         problem = full_problem(plan, design, side_by_side(plan))
@@ -49,14 +49,18 @@ def side_by_side(plan: FitPlan) -> int:
 def walk(problem: FullProblem | ThetaProblem, plan: FitPlan, monitor: Monitor) -> tuple[Draws, Draws]:
     """Move all chains of a plan; gives draws and what the sampler says of them, by name, (chain, draw, ...).
 
-    Stopped by the monitor it gives the draws that every chain has; raises Cancelled where there is none, and
-    InvalidModel (`sampling-failed`) where the density has no number.
+    Stopped by the monitor it gives the draws that every chain has. Raises Cancelled where there is none, HandedBack
+    when the process is to leave and what there is has been saved, and InvalidModel (`sampling-failed`) where the
+    density has no number.
     """
     chains = plan.sampler.chains
     walked = Walk(plan, problem, monitor)
     walked.begin()
     with ThreadPoolExecutor(min(len(walked.places), os.cpu_count() or 1)) as pool:
         list(pool.map(walked.move, range(len(walked.places))))
+    if monitor.leaving() and not monitor.cancelled() and not walked.complete:
+        walked.save()
+        raise HandedBack
     drawn = min(0 if place.adapting else place.at for place in walked.places)
     if not drawn:
         raise Cancelled

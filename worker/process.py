@@ -11,12 +11,15 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from celery.exceptions import Reject
+
 from store.allocation import keep_freed_memory
 from store.base import Store
 from store.codec import unpack
 from store.jobs import Jobs
 from store.records import WorkerState
 from store.threads import one_blas_thread
+from worker.leaving import Leaving
 from worker.monitor import Monitor
 from worker.settings import WorkerSettings
 from worker.tasks import run
@@ -70,20 +73,36 @@ class SamplingProcess:
         self._compile_hits = self._compile_misses = 0
         self._sampling_seconds = 0.0
         self._changed = threading.Event()
+        self._leaving = Leaving()
 
     def start(self) -> None:
         """Begin to beat, and warm up beside whatever fits arrive meanwhile."""
+        self._leaving.listen()
         keep_freed_memory(256 << 20, one_arena=False)
         one_blas_thread()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
     def fit(self, fit_id: str, delivery_tag: str) -> None:
-        """Run a fit; the message's delivery tag keeps it ours meanwhile."""
+        """Run a fit; the message's delivery tag keeps it ours meanwhile.
+
+        Raises Reject, which gives the message back, when this process is to leave.
+        """
+        if self._leaving.told:
+            raise Reject("the process is to leave", requeue=True)
         self._now_runs(fit_id)
         hold_message = partial(self._jobs.hold, delivery_tag)
         try:
-            run(self._store, fit_id, self.id, self._sample, self._settings, hold_message)
+            run(
+                self._store,
+                fit_id,
+                self.id,
+                self._sample,
+                self._settings,
+                hold_message,
+                self._leaving,
+                self._jobs.enqueue,
+            )
         finally:
             self._now_runs(None)
 

@@ -38,6 +38,7 @@ class WorkerSettings(StoreSettings):
         *(2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR),
     )
 
-    # A running fit is given so long to end before the worker goes.
+    # When the worker is told to stop, a running fit is given so long to end; then it is handed back to the queue. One
+    # that can save how far it is does so at once.
     soft_shutdown: float = 20.0
     log_level: str = "INFO"

@@ -18,7 +18,8 @@ from store.base import Store, StoreFull, StoreUnavailable
 from store.codec import pack
 from store.records import Claim, Failure, Result
 from worker.lease import HeldLease
-from worker.monitor import Cancelled, Monitor
+from worker.leaving import Leaving
+from worker.monitor import Cancelled, HandedBack, Monitor
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Fit = Callable[[bytes, Monitor], "FitResult"]
+# Seconds that a process which is to leave goes on trying to publish a fit that has ended.
+_LEAVING_PATIENCE = 10.0
 
 
 def run(
@@ -35,16 +38,34 @@ def run(
     fit: Fit,
     settings: WorkerSettings,
     hold_message: Callable[[], None] = lambda: None,
+    leaving: Leaving | None = None,
+    send: Callable[[str, str], None] = lambda fit_id, queue: None,
 ) -> None:
-    """Run a fit if it is ours to run, and publish what came of it; every way it can end is in its record."""
+    """Run a fit if it is ours to run, and publish what came of it; every way it can end is in its record.
+
+    A process that is leaving hands the fit back, and has its id sent to its queue again.
+    """
     claim = store.claim(fit_id, worker, settings.lease_seconds)
     if claim is None:
         log.info("%s is not ours to run", fit_id)
         return
     log.info("%s begins, attempt %d", fit_id, claim.attempt)
-    with HeldLease(store, claim, settings, hold_message) as lease:
-        publish = _attempt(store, claim, fit, lease)
-        published = _persist(publish, settings.publish_patience)
+    leaving = leaving or Leaving()
+
+    def hand_back(claim: Claim) -> None:
+        record = store.hand_back(claim)
+        if record is not None:
+            send(record.id, record.queue)
+
+    with HeldLease(store, claim, settings, hold_message, leaving, hand_back) as lease:
+        try:
+            publish = _attempt(store, claim, fit, lease)
+        except HandedBack:
+            hand_back(claim)
+            log.info("%s is handed back", fit_id)
+            return
+        lease.has_sampled()
+        published = _persist(publish, settings.publish_patience, leaving)
     log.info("%s ends%s", fit_id, "" if published else "; its claim was lost")
 
 
@@ -68,6 +89,8 @@ def _attempt(store: Store, claim: Claim, fit: Fit, monitor: Monitor) -> Callable
     except SoftTimeLimitExceeded:
         detail = "The fit took longer than this service allows."
         return partial(store.fail, claim, Failure("timeout", "The fit took too long", detail))
+    except HandedBack:
+        raise
     except Exception:
         log.exception("%s failed", claim.fit_id)
         detail = "Something went wrong on our side; the log has the details."
@@ -83,14 +106,14 @@ def _finish(store: Store, claim: Claim, result: Result, artifacts: dict[str, byt
         return store.fail(claim, Failure("store_full", "No room for the result", detail))
 
 
-def _persist(publish: Callable[[], bool], patience: float) -> bool:
+def _persist(publish: Callable[[], bool], patience: float, leaving: Leaving) -> bool:
     """Publish, and while the store is away try again; the lease goes on meanwhile."""
     give_up = time.monotonic() + patience
     while True:
         try:
             return publish()
         except StoreUnavailable:
-            if time.monotonic() >= give_up:
+            if time.monotonic() >= give_up or leaving.seconds > _LEAVING_PATIENCE:
                 raise
             time.sleep(1.0)
 

@@ -68,6 +68,10 @@ class Unheard:
         """Nobody stops it."""
         return False
 
+    def leaving(self) -> bool:
+        """The process stays."""
+        return False
+
     def save(self, progress: Saved) -> None:
         """Nothing is kept."""
 

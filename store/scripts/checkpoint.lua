@@ -3,7 +3,7 @@ if not holds(ARGV[4]) then
   return 0
 end
 drop_checkpoint()
-redis.call('HSET', record, 'checkpoint', ARGV[5])
+redis.call('HSET', record, 'checkpoint', ARGV[5], 'fruitless', 0)
 for _, name in ipairs(segments(cjson.decode(ARGV[5]))) do
   redis.call('PEXPIRE', name, milliseconds(policy.checkpoint_ttl))
 end

@@ -1,4 +1,5 @@
--- ARGV: worker, lease in seconds. Gives fence, attempt and seconds since creation, or nothing.
+-- ARGV: worker, lease in seconds.
+-- Gives fence, attempt, seconds since creation and whether something was saved by a worker before, or nothing.
 local status = field('status')
 if not status or is_terminal(status) then
   return false
@@ -10,6 +11,7 @@ if not may_run() then
   return false
 end
 local attempt = redis.call('HINCRBY', record, 'attempt', 1)
+redis.call('HINCRBY', record, 'fruitless', 1)
 -- A deleted and created fit starts to count again, so the number alone would not tell its claims apart.
 local fence = attempt .. ':' .. decimal(now) .. ':' .. ARGV[4]
 local lease_until = now + tonumber(ARGV[5])
@@ -17,4 +19,4 @@ redis.call('HSET', record, 'fence', fence, 'lease_until', decimal(lease_until), 
 redis.call('HDEL', record, 'progress', 'phase')
 redis.call('ZADD', due, decimal(lease_until), id)
 turn('running')
-return {fence, attempt, decimal(now - tonumber(field('created_at')))}
+return {fence, attempt, decimal(now - tonumber(field('created_at'))), field('checkpoint') and 1 or 0}

@@ -210,13 +210,18 @@ local function conclude(status, ttl)
   return true
 end
 
+-- How many attempts in a row have begun since one last saved something new.
+local function fruitless()
+  return tonumber(field('fruitless') or 0)
+end
+
 -- What becomes of a fit whose worker is dead; true if it may be tried (again).
 local function may_run()
   if field('status') == 'cancelling' then
     conclude('cancelled', policy.unsuccessful_ttl)
     return false
   end
-  if tonumber(field('attempt')) >= policy.max_attempts then
+  if fruitless() >= policy.max_attempts then
     redis.call('HSET', record, 'failure', policy.worker_lost)
     conclude('failed', policy.unsuccessful_ttl)
     return false

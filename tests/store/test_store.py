@@ -215,6 +215,67 @@ def test_three_dead_workers_fail_the_fit(kit: Kit) -> None:
     assert failed.failure == WORKER_LOST
 
 
+def test_a_worker_that_dies_having_saved_something_new_does_not_count_against_the_fit(kit: Kit) -> None:
+    kit.store.create(record(), b"data")
+    for attempt in range(1, 6):
+        claim = kit.store.claim("fit_a", "worker", 0.05)
+        assert claim is not None
+        assert (claim.attempt, claim.resumes) == (attempt, attempt > 1)
+        assert kit.store.save_checkpoint(claim, b"further")
+        kit.sleep(0.1)
+        assert kit.store.recover("fit_a") is not None
+    for _ in range(3):
+        assert kit.store.claim("fit_a", "worker", 0.05) is not None
+        kit.sleep(0.1)
+    assert kit.store.recover("fit_a") is None
+    failed = kit.store.get("fit_a")
+    assert failed is not None
+    assert failed.failure == WORKER_LOST
+
+
+def test_a_fit_that_is_handed_back_waits_as_if_it_had_never_been_begun(kit: Kit) -> None:
+    kit.store.create(record(), b"data")
+    for _ in range(5):
+        claim = kit.store.claim("fit_a", "worker", LEASE)
+        assert claim is not None
+        kit.store.progress(claim, Progress("sampling", 0.5))
+        waits = kit.store.hand_back(claim)
+        assert waits is not None
+        assert (waits.status, waits.attempt, waits.progress) == (FitStatus.QUEUED, 0, None)
+        assert waits == kit.store.get("fit_a")
+        assert not kit.store.renew(claim, LEASE).held
+        assert kit.store.hand_back(claim) is None
+    assert kit.store.overdue() == ()
+    kit.sleep(0.25)
+    assert kit.store.overdue() == ("fit_a",), "a message that was not sent is missed"
+    assert [event.status for event in kit.store.events("fit_a") if event.kind == "status"] == [
+        *(FitStatus.QUEUED, FitStatus.RUNNING) * 5,
+        FitStatus.QUEUED,
+    ]
+
+
+def test_what_was_saved_of_a_fit_that_is_handed_back_outlives_the_wait(kit: Kit) -> None:
+    claim = claimed(kit.store)
+    kit.store.save_checkpoint(claim, b"half")
+    kit.store.hand_back(claim)
+    kit.sleep(0.4)
+    again = kit.store.claim("fit_a", "another", LEASE)
+    assert again is not None
+    assert again.resumes
+    assert kit.store.checkpoint(again) == b"half"
+    kit.store.cancelled(again)
+    assert kit.store.checkpoint(again) is None
+
+
+def test_a_fit_that_is_to_be_cancelled_is_when_it_is_handed_back(store: Store) -> None:
+    claim = claimed(store)
+    store.request_cancel("fit_a")
+    assert store.hand_back(claim) is None
+    cancelled = store.get("fit_a")
+    assert cancelled is not None
+    assert cancelled.status is FitStatus.CANCELLED
+
+
 def test_a_queued_fit_is_cancelled_at_once(store: Store) -> None:
     store.create(record(), b"data")
     cancelled = store.request_cancel("fit_a")

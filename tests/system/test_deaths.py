@@ -101,14 +101,22 @@ def test_a_sampler_that_does_not_look_up_is_killed_once_cancelled(crew: Plant) -
 
 def test_a_worker_that_is_told_to_stop_hands_its_fit_on(plant: Plant) -> None:
     first = plant.start_worker()
-    plant.submit("fit_a", seconds=2.5)
+    # As in a long compilation, it does not look up; its worker may stop for one second.
+    plant.submit("fit_a", stuck=6)
     plant.await_status("fit_a", FitStatus.RUNNING)
+    told = time.monotonic()
     first.send_signal(signal.SIGTERM)
     assert first.wait(8.0) == 0
-    assert plant.status("fit_a") in {FitStatus.RUNNING, FitStatus.QUEUED}
+    assert time.monotonic() - told < 5.0
+    record = plant.store.get("fit_a")
+    assert record is not None
+    assert (record.status, record.attempt) == (FitStatus.QUEUED, 0)
     plant.start_worker()
     plant.await_status("fit_a", FitStatus.SUCCEEDED)
     assert plant.attempts("fit_a") == 2
+    record = plant.store.get("fit_a")
+    assert record is not None
+    assert record.attempt == 1
 
 
 def test_a_worker_that_is_told_to_stop_lets_a_short_fit_end(plant: Plant) -> None:

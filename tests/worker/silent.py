@@ -13,6 +13,10 @@ class Silent:
         """Nobody stops it."""
         return False
 
+    def leaving(self) -> bool:
+        """The process stays."""
+        return False
+
     def save(self, progress: Saved) -> None:
         """Nothing is kept."""
 

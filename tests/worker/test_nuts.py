@@ -96,6 +96,9 @@ class Listener:
         self.asked += 1
         return bool(self.fractions) and self.fractions[-1] >= self.stop_at
 
+    def leaving(self) -> bool:
+        return False
+
     def save(self, progress: Saved) -> None:
         """Nothing is kept."""
 
