@@ -12,7 +12,7 @@ from service.answers.batches import Batch, BatchList
 from service.batch_results import Results
 from service.batch_submission import accept_batch
 from service.bodies import ListBody, work_on
-from service.caching import fresh
+from service.caching import fresh, hold_to_condition
 from service.deps import Here, Services, Tenant
 from service.documentation import answers, header_parameters, list_request
 from service.idempotency import once
@@ -107,8 +107,10 @@ def get_batch(request: Request, here: Here, tenant: Tenant, batch_id: str) -> Re
     operation_id="deleteBatch",
     summary="Delete a batch",
     status_code=204,
+    openapi_extra=header_parameters("If-Match"),
     responses=answers(
-        (204, "The batch is gone.", None), problems=("batch-not-ended", "invalid-parameter", *_PROBLEMS)
+        (204, "The batch is gone.", None),
+        problems=("batch-not-ended", "invalid-parameter", "precondition-failed", *_PROBLEMS),
     ),
 )
 def delete_batch(
@@ -125,6 +127,7 @@ def delete_batch(
     record = find_batch(here, tenant, batch_id)
     if record.ended < record.size:
         raise Refusal("batch-not-ended")
+    hold_to_condition(request, None)
     if fits == "1":
         made = _own_fits(here, record)
         here.store.delete_many(made, tenant)

@@ -15,9 +15,9 @@ from model.frame.levels import distinct
 from model.frame.table import Table
 from service.answers.datasets import Dataset, DatasetList
 from service.bodies import Body, RowsBody, work_on
-from service.caching import fresh
+from service.caching import fresh, hold_to_condition
 from service.deps import Here, Services, Tenant
-from service.documentation import answers, rows_request
+from service.documentation import answers, header_parameters, rows_request
 from service.idempotency import once
 from service.media_types import CSV, JSON
 from service.problems import Refusal
@@ -136,11 +136,15 @@ def get_dataset(here: Here, tenant: Tenant, dataset_id: str) -> Response:
     operation_id="deleteDataset",
     summary="Delete a data set",
     status_code=204,
-    responses=answers((204, "It is gone.", None), problems=("dataset-not-found", "store-unavailable")),
+    openapi_extra=header_parameters("If-Match"),
+    responses=answers(
+        (204, "It is gone.", None), problems=("dataset-not-found", "precondition-failed", "store-unavailable")
+    ),
 )
-def delete_dataset(here: Here, tenant: Tenant, dataset_id: str) -> Response:
+def delete_dataset(request: Request, here: Here, tenant: Tenant, dataset_id: str) -> Response:
     """Delete a data set; fits that were made of it have their own data and stay."""
     _find(here, tenant, dataset_id)
+    hold_to_condition(request, None)
     here.datasets.delete(dataset_id, tenant)
     return Response(status_code=204)
 

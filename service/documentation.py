@@ -54,6 +54,7 @@ _HEADERS = {
 _PARAMETERS = {
     "Prefer": ("`wait=10` holds the answer up to 10 seconds, at most 30 (RFC 7240).", "wait=10"),
     "Idempotency-Key": ("Names this request; sent again with this key it gets the first answer.", "9c1b-42"),
+    "If-Match": ("Only if the resource has this ETag still; `*`: if it is there.", '"d41d8cd98f00b204"'),
     "If-None-Match": ("The ETag of an answer the client has.", '"d41d8cd98f00b204"'),
 }
 
@@ -108,6 +109,7 @@ def answers(
             "description": "The client has this answer already.",
             "headers": {"ETag": _HEADERS["ETag"]},
         }
+        problems = (*problems, "precondition-failed")
     by_status = defaultdict(list)
     for code in dict.fromkeys(_all(problems, body, keyless)):
         by_status[PROBLEM_TYPES[code].status].append(code)

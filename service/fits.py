@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from service.answers.fits import Fit, FitList
 from service.bodies import JsonBody, work_on
-from service.caching import fresh, lasting, to_json
+from service.caching import fresh, hold_to_condition, lasting, tag_of, to_json
 from service.callbacks import checker
 from service.datasets import opener
 from service.deps import Here, Services, Tenant, deep_object
@@ -125,7 +125,7 @@ def list_fits(
     openapi_extra=header_parameters("Prefer", "If-None-Match"),
     responses=answers(
         (200, "The fit.", Fit),
-        headers=("Location", "Retry-After", "Preference-Applied"),
+        headers=("ETag", "Location", "Retry-After", "Preference-Applied"),
         problems=("fit-not-found", "fit-gone", "invalid-parameter", *_IN_STORE),
         conditional=True,
     ),
@@ -149,14 +149,16 @@ async def get_fit(request: Request, here: Here, tenant: Tenant, fit_id: str) -> 
     operation_id="deleteFit",
     summary="Delete a fit",
     status_code=204,
+    openapi_extra=header_parameters("If-Match"),
     responses=answers(
         (204, "The fit and all its data are gone.", None),
-        problems=("fit-not-found", "fit-gone", "invalid-parameter", *_IN_STORE),
+        problems=("fit-not-found", "fit-gone", "invalid-parameter", "precondition-failed", *_IN_STORE),
     ),
 )
-def delete_fit(here: Here, tenant: Tenant, fit_id: str) -> Response:
+def delete_fit(request: Request, here: Here, tenant: Tenant, fit_id: str) -> Response:
     """Delete a fit with its data, its draws and its history; one that runs is stopped."""
-    find(here, tenant, fit_id)
+    record = find(here, tenant, fit_id)
+    hold_to_condition(request, tag_of(record, request.url.path) if record.status.terminal else None)
     here.store.delete(fit_id)
     here.posteriors.forget(fit_id)
     return Response(status_code=204)

@@ -7,9 +7,10 @@ import re
 import secrets
 import time
 
+import anyio
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.problems import respond
@@ -98,6 +99,8 @@ class LastResort:
 
         try:
             await self.app(scope, receive, watch)
+        except ClientDisconnect:
+            log.info("the client left before its request was whole")
         except Exception:
             log.exception("unexpected error")
             # A half-sent answer must break off, so that the client sees that it is not whole.
@@ -118,7 +121,14 @@ class HeadAsGet:
             await self.app(scope, receive, send)
             return
 
-        async def send_without_body(message: Message) -> None:
-            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+        with anyio.CancelScope() as answered:
 
-        await self.app({**scope, "method": "GET"}, receive, send_without_body)
+            async def send_without_body(message: Message) -> None:
+                if message["type"] != "http.response.start":
+                    return
+                await send(message)
+                await send({"type": "http.response.body"})
+                # A stream would go on for as long as what it tells of.
+                answered.cancel()
+
+            await self.app({**scope, "method": "GET"}, receive, send_without_body)

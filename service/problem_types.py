@@ -54,6 +54,18 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "address-too-long": ProblemType(
         414, "Address too long", "The path and query of the request are too long."
     ),
+    "not-implemented": ProblemType(
+        501, "Not implemented", "The request asks for a part of HTTP that this server does not have."
+    ),
+    "version-not-supported": ProblemType(
+        505, "HTTP version not supported", "This server speaks HTTP/1.1 and HTTP/1.0."
+    ),
+    "precondition-failed": ProblemType(
+        412,
+        "Precondition failed",
+        "The header If-Match or If-None-Match does not allow this as things are.",
+        "Get the resource again, and send the ETag that it has now.",
+    ),
     "headers-too-large": ProblemType(431, "Headers too large", "The headers of the request are too large."),
     "unsupported-media-type": ProblemType(
         415,

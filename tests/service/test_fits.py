@@ -357,3 +357,20 @@ def test_reading_a_result_lets_it_live_on(store: MemoryStore, client: TestClient
     assert before is not None
     assert after is not None
     assert (after.expires_at or 0) - (before.expires_at or 0) > 24 * 3600
+
+
+def test_a_deletion_holds_to_its_condition(client: TestClient, finished: str) -> None:
+    address = f"/v1/fits/{finished}"
+    tag = client.get(address).headers["ETag"]
+    for header, value in (("If-Match", '"another"'), ("If-Match", f"W/{tag}"), ("If-None-Match", "*")):
+        refused = client.delete(address, headers={header: value})
+        assert (refused.status_code, refused.json()["type"]) == (412, "/problems/precondition-failed")
+    assert client.get(address, headers={"If-Match": '"another"'}).status_code == 412
+    assert client.get(address, headers={"If-Match": tag}).status_code == 200
+    assert client.delete(address, headers={"If-Match": f'"another", {tag}'}).status_code == 204
+
+
+def test_a_fit_that_may_change_has_no_etag_to_match(client: TestClient, fit_id: str) -> None:
+    assert client.delete(f"/v1/fits/{fit_id}", headers={"If-Match": '"any"'}).status_code == 412
+    assert client.delete(f"/v1/fits/{fit_id}", headers={"If-Match": "*"}).status_code == 204
+    assert client.delete(f"/v1/fits/{fit_id}", headers={"If-Match": "*"}).status_code == 410

@@ -42,6 +42,16 @@ class Site:
     def lines(self) -> list[dict[str, Any]]:
         return [orjson.loads(line) for line in self.log.read_bytes().splitlines()]
 
+    def await_line(self, request_id: str) -> dict[str, Any]:
+        """Give the line of a request, which may be written a moment after its answer."""
+        give_up = time.monotonic() + 20.0
+        while time.monotonic() < give_up:
+            for line in self.lines():
+                if line.get("request_id") == request_id and line["event"] == "request":
+                    return line
+            time.sleep(0.05)
+        raise AssertionError(f"there is no line of {request_id}")
+
 
 @contextlib.contextmanager
 def serving(tmp_path: Path) -> Iterator[Site]:
@@ -177,12 +187,7 @@ def test_a_wait_ends_when_its_client_leaves(site: Site, method: str) -> None:
         connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
         assert select.select([connection], [], [], 0.5)[0] == []
     assert len(site.http.get("/v1/fits?limit=100").json()["items"]) == before + (method == "POST")
-    give_up, left = time.monotonic() + 10.0, None
-    while left is None and time.monotonic() < give_up:
-        left = next((line for line in site.lines() if line.get("request_id") == f"left-{method}"), None)
-        time.sleep(0.05)
-    assert left is not None
-    assert left["seconds"] < 10
+    assert site.await_line(f"left-{method}")["seconds"] < 10
 
 
 def test_an_open_stream_does_not_hold_up_the_end(tmp_path: Path) -> None:
