@@ -26,3 +26,9 @@ FACTOR_COEFFICIENTS = 50
 """Coefficients of one grouping factor."""
 DESIGN_CELLS = 50_000_000
 """Rows times columns, of X and of the z of all factors together: 400 MB."""
+DESIGN_WORK = 25_000_000_000
+"""Rows times the square of the columns of X: what it takes to find the aliased columns, a second or two."""
+ISSUES = 100
+"""Issues of one kind after which the others are only counted, or not looked for."""
+SUGGESTIONS = 10
+"""Unknown names of one request for which a name like theirs is looked for."""

@@ -68,6 +68,7 @@ async def get_limits(here: Here) -> Response:
         "factor_coefficients": limits.FACTOR_COEFFICIENTS,
         "design_columns": limits.COLUMNS,
         "design_cells": limits.DESIGN_CELLS,
+        "design_work": limits.DESIGN_WORK,
     }
     sampler = {"chains": MAX_CHAINS, "chain_draws": MAX_DRAWS, "tree_depth": MAX_TREE_DEPTH}
     requests = {

@@ -66,15 +66,17 @@ def learn(
         missing=missing,
         spreads=_spreads(used, structure.predictor_names),
     )
-    if issues := [*_too_large(encoding), *_too_many_cells(encoding, used.rows)] or list(_ambiguous(encoding)):
+    too_large = [*_too_large(encoding), *_too_many_cells(encoding, used.rows)]
+    if issues := too_large or [*_too_much_work(encoding)] or [*_ambiguous(encoding)]:
         raise InvalidModel(issues)
     design = assemble(encoding, used, response=True)
     lost, alias_notices = aliased_columns(design.x, design.coefficients, design.intercept, aliased)
+    left_out = frozenset(lost)
     means = zip(design.coefficients, design.x.mean(axis=0).tolist(), strict=True)
     constants = tuple(tuple(_constants(encoding, used, factor)) for factor in design.factors)
     learnt = replace(
         encoding,
-        x_means=tuple(mean for name, mean in means if name not in lost),
+        x_means=tuple(mean for name, mean in means if name not in left_out),
         singletons=tuple(factor.name for factor in design.factors if _all_alone(factor)),
         constants=constants,
         aliased=lost,
@@ -136,7 +138,8 @@ def _learn_parts(
     answer = text_response(formula.response, table)
     wrong = checks.wrong_levels(structure, table, levels, answer)
     issues += wrong
-    levels = {name: given for name, given in levels.items() if name not in {issue.column for issue in wrong}}
+    refused = {issue.column for issue in wrong}
+    levels = {name: given for name, given in levels.items() if name not in refused}
     memory: dict[str, Learnt] = {}
     for node in (*response_nodes(formula.response), *structure.offsets):
         if answer is None or node is not formula.response.value:
@@ -176,6 +179,16 @@ def _too_many_cells(encoding: Encoding, rows: int) -> Iterator[Issue]:
     width = encoding.matrix.width + sum(factor.width for factor in encoding.factors)
     if rows * width > limits.DESIGN_CELLS:
         message = f"The design would have {rows} rows of {width} numbers; the limit is {limits.DESIGN_CELLS} in all."
+        yield Issue("design-too-large", message, "/formula")
+
+
+def _too_much_work(encoding: Encoding) -> Iterator[Issue]:
+    width = encoding.matrix.width
+    if encoding.rows * width**2 > limits.DESIGN_WORK:
+        message = (
+            f"X would have {encoding.rows} rows and {width} columns; rows times the square of the columns"
+            f" may be {limits.DESIGN_WORK}. Use fewer columns, or a grouping factor, (1 | g), for one of many levels."
+        )
         yield Issue("design-too-large", message, "/formula")
 
 

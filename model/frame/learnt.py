@@ -95,18 +95,20 @@ class Encoding:
         """The columns of X that are not aliased, or None for all."""
         if not self.aliased:
             return None
-        return np.array([c for c, name in enumerate(self.matrix.names) if name not in self.aliased])
+        lost = frozenset(self.aliased)
+        return np.array([c for c, name in enumerate(self.matrix.names) if name not in lost])
 
     @cached_property
     def coefficients(self) -> tuple[str, ...]:
         """The names of X's columns."""
-        return tuple(name for name in self.matrix.names if name not in self.aliased)
+        lost = frozenset(self.aliased)
+        return tuple(name for name in self.matrix.names if name not in lost)
 
     @cached_property
     def meanings(self) -> tuple[str, ...]:
         """What each of X's columns stands for, in words; baselines are named."""
-        names, meanings = self.matrix.names, self.matrix.meanings
-        return tuple(m for name, m in zip(names, meanings, strict=True) if name not in self.aliased)
+        names, meanings, lost = self.matrix.names, self.matrix.meanings, frozenset(self.aliased)
+        return tuple(m for name, m in zip(names, meanings, strict=True) if name not in lost)
 
     @property
     def intercept(self) -> bool:
