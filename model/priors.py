@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from model import limits
 from model.distributions import FLAT, INFINITY, Distribution, Kind, parse_distribution
 from model.errors import InvalidModel, Issue
 from model.family import Family
@@ -20,6 +21,8 @@ _DEFAULT_SHAPE = Distribution(Kind.INV_GAMMA, (0.4, 0.3))
 _DEFAULT_NU = Distribution(Kind.GAMMA, (2.0, 0.1))
 _SMALLEST_SCALE = 2.5
 _POSITIVE = (0.0, INFINITY)
+_LISTED = 30
+"""Names that a message lists of what could stand in a prior."""
 _REAL = (-INFINITY, INFINITY)
 
 
@@ -150,6 +153,10 @@ def _parse(
     parsed: dict[_Target, Distribution] = {}
     issues: list[Issue] = []
     for number, statement in enumerate(statements):
+        if len(issues) >= limits.ISSUES:
+            more = f"{len(statements) - number} more priors follow, which were not looked at."
+            issues.append(Issue("invalid-prior", more, "/priors"))
+            break
         pointer = f"/priors/{number}"
         key = (statement.class_, statement.coef, statement.group)
         try:
@@ -196,11 +203,16 @@ def _unreachable(key: _Target, targets: Sequence[_Target], pointer: str) -> Issu
     of_class = [target for target in targets if target[0] == class_]
     groups = sorted({target[2] for target in of_class if target[2] is not None})
     if group is not None and group not in groups:
-        options = f"the groups are: {', '.join(groups)}" if groups else f"class {class_} takes no group"
+        options = f"the groups are: {_listing(groups)}" if groups else f"class {class_} takes no group"
         return Issue("unknown-prior-target", f"No such group; {options}.", f"{pointer}/group")
     if coef is not None and group is None and groups:
         message = f"A coefficient of class {class_} needs its group too: {', '.join(groups)}."
         return Issue("unknown-prior-target", message, f"{pointer}/group")
     names = [target[1] for target in of_class if target[2] == group and target[1] is not None]
-    options = f"there are: {', '.join(names)}" if names else f"class {class_} takes no coef"
+    options = f"there are: {_listing(names)}" if names else f"class {class_} takes no coef"
     return Issue("unknown-prior-target", f"No such coefficient; {options}.", f"{pointer}/coef")
+
+
+def _listing(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_LISTED])
+    return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"

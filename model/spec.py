@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
+from model import limits
 from model.distributions import parse_distribution
 from model.errors import InvalidModel, Issue, Notice
 from model.family import Family, check_response, find_family
@@ -277,6 +278,8 @@ def _unreadable(spec: FitSpec) -> list[Issue]:
             parse_distribution(statement.prior)
         except InvalidModel as error:
             issues += [replace(issue, pointer=f"/priors/{number}/prior") for issue in error.issues]
+        if len(issues) >= limits.ISSUES:
+            break
     return issues
 
 

@@ -4,6 +4,7 @@ Text stays dictionary coded all the way, so that a small file cannot become a la
 """
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,8 +66,8 @@ def _table_of(table: pa.Table) -> Table:
     names = table.column_names
     issues = [
         Issue("invalid-value", f"Column {name!r} is there more than once.", column=name)
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
+        for name, count in Counter(names).items()
+        if count > 1
     ]
     if not table.num_rows or not names:
         issues.append(Issue("no-rows", "The data have no rows."))

@@ -15,7 +15,7 @@ from service.callbacks import call_back_about_batch, checker
 from service.datasets import opener
 from service.deps import Services
 from service.members import Candidate, read_members
-from service.problems import document, issue_errors, summarize
+from service.problems import document, summarize
 from service.submission import Submission, prepare, submit_many
 from store.base import QueueFull, StoreFull
 from store.batches import BatchRecord, Member
@@ -77,7 +77,7 @@ def _submit(
             yield Member(candidate.custom_id, fit.id, own=created)
             continue
         issues = candidate.issues if creation is None else (_no_room(creation),)
-        problem = document(request, summarize(issues), errors=issue_errors(issues))
+        problem = document(request, summarize(issues), issues=issues)
         yield Member(candidate.custom_id, None, problem=_bounded(problem))
 
 

@@ -3,6 +3,7 @@
 `create_app` wires the services; nothing here connects to anything.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_origin
@@ -143,8 +144,8 @@ async def only_known_parameters(request: Request) -> None:
     lists = {field.alias for field in fields if get_origin(field.field_info.annotation) is list}
     errors += [
         {"loc": ("query", name), "msg": "given more than once"}
-        for name in dict.fromkeys(given)
-        if given.count(name) > 1 and name not in lists and (name in known or _object_of(name) in objects)
+        for name, count in Counter(given).items()
+        if count > 1 and name not in lists and (name in known or _object_of(name) in objects)
     ]
     if errors:
         # What is wrong with the known ones would otherwise be said only the next time.

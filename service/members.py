@@ -57,7 +57,7 @@ def read_members(
         lines = [line for line in body.data.splitlines() if line.strip()]
         _check_count(len(lines), limits, None)
         return Members(None, _listed(lines, limits, open_dataset, check_callback))
-    request = read_shape(BatchRequest, read_json(body.data))
+    request = read_shape(BatchRequest, read_json(body.data, limits), limits)
     url = None if request.callback is None else request.callback.url
     issues = [] if url is None else check_callback(url)
     try:
@@ -100,7 +100,7 @@ def _listed(
     for number, document in enumerate(documents):
         custom_id = str(number)
         try:
-            read = read_json(document) if isinstance(document, bytes) else document
+            read = read_json(document, limits) if isinstance(document, bytes) else document
             custom_id, rest = _named(read, custom_id, seen)
             yield Candidate(custom_id, check_fit(rest, limits, open_dataset, check_callback))
         except InvalidModel as error:

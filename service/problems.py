@@ -3,7 +3,7 @@
 Errors raised further in know no status code; the table in `problem_types` gives each its own.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -38,11 +38,16 @@ class Refusal(RanefError):
 
 
 def document(
-    request: Request, code: str, *, detail: str | None = None, errors: Iterable[Mapping[str, Any]] = ()
+    request: Request,
+    code: str,
+    *,
+    detail: str | None = None,
+    issues: Sequence[Issue] = (),
+    errors: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Describe a problem; at most 20 errors are listed, `errors_total` counts them all."""
+    """Describe a problem; at most 20 errors (issues, or others) are listed, `errors_total` counts them all."""
     kind = PROBLEM_TYPES[code]
-    listed = list(errors)
+    listed = [*issue_errors(issues[:LISTED_ERRORS]), *errors[:LISTED_ERRORS]]
     base = request.app.state.services.settings.problem_base
     return {
         "type": f"{base}/{code}",
@@ -50,7 +55,7 @@ def document(
         "status": kind.status,
         "detail": detail or kind.meaning,
         "errors": listed[:LISTED_ERRORS],
-        "errors_total": len(listed),
+        "errors_total": len(issues) + len(errors),
         "request_id": request.scope["state"]["request_id"],
     }
 
@@ -75,11 +80,12 @@ def respond(
     code: str,
     *,
     detail: str | None = None,
-    errors: Iterable[Mapping[str, Any]] = (),
+    issues: Sequence[Issue] = (),
+    errors: Sequence[Mapping[str, Any]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Answer with a problem document."""
-    body = document(request, code, detail=detail, errors=errors)
+    body = document(request, code, detail=detail, issues=issues, errors=errors)
     return Response(
         orjson.dumps(body),
         status_code=body["status"],
@@ -97,14 +103,12 @@ def summarize(issues: tuple[Issue, ...]) -> str:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidModel)
-    return respond(request, summarize(error.issues), errors=issue_errors(error.issues))
+    return respond(request, summarize(error.issues), issues=error.issues)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return respond(
-        request, error.code, detail=error.detail, errors=issue_errors(error.issues), headers=error.headers
-    )
+    return respond(request, error.code, detail=error.detail, issues=error.issues, headers=error.headers)
 
 
 async def _parameters(request: Request, error: Exception) -> Response:

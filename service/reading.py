@@ -15,7 +15,8 @@ from model.language.formula import parse
 from model.predictions.row_contrasts import contrast_issues
 from model.priors import PriorStatement
 from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
-from service.caps import refuse_too_large, too_many
+from service.budgets import refuse_dense, refuse_many_columns, refuse_many_names, refuse_unbounded
+from service.caps import too_many
 from service.places import Move, in_dataset, in_whole_body, moving
 from service.requests.common import Data
 from service.requests.comparisons import ComparisonRequest
@@ -42,7 +43,7 @@ def read_fit(
     body: bytes, limits: Limits, open_dataset: OpenDataset, check_callback: CheckCallback
 ) -> tuple[FitRequest, FitPlan]:
     """Read the request for a fit and do every check that needs no sampling; raises InvalidModel."""
-    return check_fit(read_json(body), limits, open_dataset, check_callback)
+    return check_fit(read_json(body, limits), limits, open_dataset, check_callback)
 
 
 def check_fit(
@@ -58,9 +59,9 @@ def check_fit(
     return request, plan
 
 
-def read_shape(schema: type[Request], document: object) -> Request:
+def read_shape(schema: type[Request], document: object, limits: Limits) -> Request:
     """Validate a document alone, without what its parts mean; raises InvalidModel."""
-    request, _, issues = _validate(schema, document)
+    request, _, issues = _validate(schema, document, limits)
     if issues or request is None:
         raise InvalidModel(issues)
     return request
@@ -70,7 +71,7 @@ def read_template(
     document: object, limits: Limits, open_dataset: OpenDataset, check_callback: CheckCallback
 ) -> tuple[FitRequest, Table]:
     """Check all of a request for a fit that does not depend on which of its rows are used; raises InvalidModel."""
-    request, wrong, issues = _validate(FitRequest, document)
+    request, wrong, issues = _validate(FitRequest, document, limits)
     table = None
     if request is not None:
         asked = request
@@ -97,7 +98,7 @@ def plan_of(request: FitRequest, table: Table, limits: Limits) -> FitPlan:
 
 def read_check(body: bytes, limits: Limits, open_dataset: OpenDataset) -> tuple[ModelRequest, FitPlan | None]:
     """Read the request for a dry run; there is a plan if there are data. Raises InvalidModel."""
-    request, plan, issues = _check_model(read_json(body), ModelRequest, limits, open_dataset)
+    request, plan, issues = _check_model(read_json(body, limits), ModelRequest, limits, open_dataset)
     if issues or request is None:
         raise InvalidModel(issues)
     return request, plan
@@ -105,16 +106,16 @@ def read_check(body: bytes, limits: Limits, open_dataset: OpenDataset) -> tuple[
 
 def read_data(body: bytes, limits: Limits) -> Table:
     """Read data that are a whole body of JSON, columns or records; raises InvalidModel."""
-    data, _, issues = _validate(Data, read_json(body))
+    data, _, issues = _validate(Data, read_json(body, limits), limits)
     if issues or data is None:
         raise InvalidModel(issues)
     with moving(in_whole_body):
         return _read_table(data, limits)
 
 
-def read_comparison(body: bytes) -> tuple[list[str], list[Issue]]:
+def read_comparison(body: bytes, limits: Limits) -> tuple[list[str], list[Issue]]:
     """Give the ids of the fits to be compared, and what is wrong with the request; there are none without a list."""
-    request, _, issues = _validate(ComparisonRequest, read_json(body))
+    request, _, issues = _validate(ComparisonRequest, read_json(body, limits), limits)
     return ([] if request is None else request.fits), issues
 
 
@@ -122,7 +123,7 @@ def read_prediction(
     body: bytes, limits: Limits, draws: int, open_dataset: OpenDataset
 ) -> tuple[PredictionRequest, Table]:
     """Read the request for predictions by a posterior of so many draws; raises InvalidModel."""
-    request, wrong, issues = _validate(PredictionRequest, read_json(body))
+    request, wrong, issues = _validate(PredictionRequest, read_json(body, limits), limits)
     table = None
     if request is not None:
         issues += _source_issues(request, wrong)
@@ -153,11 +154,13 @@ def check_prediction_rows(request: PredictionRequest, table: Table, limits: Limi
 def _check_model(
     document: object, schema: type[ModelRequest], limits: Limits, open_dataset: OpenDataset
 ) -> tuple[ModelRequest | None, FitPlan | None, list[Issue]]:
-    request, wrong, issues = _validate(schema, document)
+    request, wrong, issues = _validate(schema, document, limits)
     if request is None:
         # Without a required field the others can still be judged.
         request, _, _ = _validate(
-            ModelRequest, {"formula": "", **_without(document, wrong | {"metadata", "cache", "callback"})}
+            ModelRequest,
+            {"formula": "", **_without(document, wrong | {"metadata", "cache", "callback"})},
+            limits,
         )
     if request is None:
         return None, None, issues
@@ -182,16 +185,23 @@ def _check_model(
     return request, plan, issues
 
 
-def read_json(body: bytes) -> object:
+def read_json(body: bytes, limits: Limits) -> object:
     """Read JSON; raises InvalidModel."""
+    refuse_dense(body, limits)
     try:
         return jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError as error:
         raise InvalidModel(Issue("invalid-json", f"Not JSON: {error}.")) from None
 
 
-def _validate(schema: type[Request], document: object) -> tuple[Request | None, frozenset[str], list[Issue]]:
-    """Give the request as far as it is sound, the names of the fields that are not, and what is wrong."""
+def _validate(
+    schema: type[Request], document: object, limits: Limits
+) -> tuple[Request | None, frozenset[str], list[Issue]]:
+    """Give the request as far as it is sound, the names of the fields that are not, and what is wrong.
+
+    Raises InvalidModel if there is so much in it that not even everything that is wrong can be said.
+    """
+    refuse_unbounded(schema, document, limits)
     try:
         return schema.model_validate(document), frozenset(), []
     except ValidationError as error:
@@ -247,16 +257,11 @@ def _rows_of(
 
 def _read_table(data: Data, limits: Limits) -> Table:
     if data.columns is not None:
-        columns, rows = len(data.columns), max(map(len, data.columns.values()), default=0)
-    else:
-        records = data.records or []
-        columns, rows = max(map(len, records), default=0), len(records)
-    refuse_too_large(columns, rows, limits, "/data")
-    return (
-        Table.from_columns(data.columns)
-        if data.columns is not None
-        else Table.from_records(data.records or [])
-    )
+        refuse_many_columns(data.columns, limits, "/data")
+        return Table.from_columns(data.columns)
+    records = data.records or []
+    refuse_many_names(records, limits, "/data")
+    return Table.from_records(records)
 
 
 def _prepare(spec: FitSpec, move: Move | None) -> FitPlan:

@@ -29,10 +29,13 @@ class Limits(BaseSettings):
         default=MAX_TOTAL_DRAWS, le=MAX_TOTAL_DRAWS
     )  # of all chains together, after warm-up
     result_bytes: PositiveInt = 512 * MEBIBYTE  # of the draws that a fit leaves
+    priors: PositiveInt = 2_000  # statements of priors in one request
     metadata_entries: PositiveInt = 32
     metadata_characters: PositiveInt = 512  # of a key or a value
     prediction_rows: PositiveInt = 100_000
     prediction_draws: PositiveInt = 5_000_000  # rows times draws, when the draws themselves are wanted
+    contrasts: PositiveInt = 1_000
+    contrast_weights: PositiveInt = 200_000  # of all contrasts together
     loo_rows: int = Field(default=10_000, ge=2)  # that are left out in turn; of more a sample is
     batch_members: PositiveInt = 1000
     exported_numbers: PositiveInt = 20_000_000  # in one answer of draws

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model import limits
 from model.errors import Issue
 from model.frame.column import Column, Kind
 from model.frame.levels import Value, distinct, listing
@@ -31,7 +32,8 @@ def unknown_columns(formula: Formula, table: Table) -> list[Issue]:
     for node in nodes:
         for name in walk(node):
             if isinstance(name, Name) and name.name not in table and name.name not in issues:
-                hint = calls.suggest(name.name, table.names) or INTERCEPT * (name.name == "Intercept")
+                looked_for = table.names if len(issues) < limits.SUGGESTIONS else ()
+                hint = calls.suggest(name.name, looked_for) or INTERCEPT * (name.name == "Intercept")
                 message = f"There is no column {name.name!r}{hint}"
                 message += "" if message.endswith("?") else "."
                 position = name.position
@@ -69,7 +71,8 @@ def changed_columns(needed: Sequence[str], kinds: Mapping[str, Kind], table: Tab
     issues: list[Issue] = []
     for name in needed:
         if name not in table:
-            message = f"The data lack column {name!r}{calls.suggest(name, table.names)}"
+            looked_for = table.names if len(issues) < limits.SUGGESTIONS else ()
+            message = f"The data lack column {name!r}{calls.suggest(name, looked_for)}"
             message += "" if message.endswith("?") else "."
             issues.append(Issue("unknown-column", message, "/data", column=name))
             continue
@@ -90,11 +93,17 @@ def wrong_levels(
     """
     columns = [response, *(factor_column(variable, table) for variable in structure.variables)]
     categorical = structure.group_names | {name for name in columns if name is not None}
-    return [
-        Issue("invalid-levels", message, f"/levels/{escape_pointer(name)}", column=name)
-        for name, given in levels.items()
-        for message in _level_problems(name, given, table[name] if name in categorical else None)
-    ]
+    issues: list[Issue] = []
+    for number, (name, given) in enumerate(levels.items()):
+        if len(issues) >= limits.ISSUES:
+            message = f"Levels are given for {len(levels) - number} more columns, which were not looked at."
+            issues.append(Issue("invalid-levels", message, "/levels"))
+            break
+        issues += [
+            Issue("invalid-levels", message, f"/levels/{escape_pointer(name)}", column=name)
+            for message in _level_problems(name, given, table[name] if name in categorical else None)
+        ]
+    return issues
 
 
 def _level_problems(name: str, given: Sequence[Value], column: Column | None) -> Iterator[str]:

@@ -55,8 +55,9 @@ def learn_outcomes(
     name = text_response(response, table)
     if name is None:
         return ()
-    present, _ = distinct(table[name])
-    levels = tuple(value for value in given.get(name, present) if value in set(present))
+    values, _ = distinct(table[name])
+    present = set(values)
+    levels = tuple(value for value in given.get(name, values) if value in present)
     if len(levels) != 2:
         message = (
             f"Column {name!r} holds text of {len(levels)} levels, {listing(levels)};"

@@ -14,6 +14,8 @@ from model.language.syntax import Argument, Call, Name, Node, Number, Text, Word
 FunctionKind = Literal["elementwise", "stateful", "basis", "categorical", "identity"]
 Problem = tuple[int, str]
 """A position in the formula, and a sentence."""
+_LIKENED = 100
+"""Characters of a name that is compared with others."""
 CONTRASTS = ("treatment", "sum", "helmert", "poly")
 
 
@@ -89,8 +91,9 @@ def suggest(word: str, known: Collection[str]) -> str:
     if len(known) > limits.COLUMNS:
         return ""
     # difflib sees no likeness between x and X
-    same = [name for name in known if name.casefold() == word.casefold()]
-    close = same or get_close_matches(word[:100], known, n=1)
+    folded = word.casefold()
+    same = [name for name in known if name.casefold() == folded]
+    close = same or get_close_matches(word[:_LIKENED], [name for name in known if len(name) <= _LIKENED], n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 

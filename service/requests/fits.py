@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, FailFast, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from model.spec import MAX_CHAINS, MAX_DRAWS, MAX_TREE_DEPTH
@@ -102,7 +102,7 @@ class ModelRequest(Strict):
     """Whether the prior of class `Intercept` belongs to the intercept at the means of the predictors."""
     missing: Literal["error", "drop"] = "error"
     aliased: Literal["error", "drop"] = "error"
-    levels: dict[str, list[LevelValue]] = Field(default={})
+    levels: dict[str, Annotated[list[LevelValue], FailFast()]] = Field(default={})
     """All levels of a factor, in order, whether the data have them or not."""
     sampler: Sampler = Sampler()
 

@@ -68,7 +68,7 @@ class PredictionRequest(Strict):
     returns: Literal["summary", "draws"] = Field(default="summary", alias="return")
     layout: Literal["columns", "records"] = "columns"
     """Whether a summary comes as lists by name, or as one object for each row."""
-    contrasts: list[Contrast] = Field(default=[], max_length=1000)
+    contrasts: list[Contrast] = Field(default=[])
     """What is asked of rows together, such as the difference of two."""
 
     @property
