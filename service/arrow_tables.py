@@ -1,6 +1,7 @@
 """Arrow streams and Parquet files as tables, and tables as Arrow: each type becomes one of the four kinds.
 
 Text stays dictionary coded all the way, so that a small file cannot become a large one in memory.
+A column that the sender coded so (a factor of R, a categorical of pandas) keeps the order of its dictionary.
 """
 
 import struct
@@ -38,21 +39,31 @@ def read_arrow(data: bytes, limits: Limits) -> Table:
         table.validate(full=True)
         return table
 
-    return _table_of(_read(read, "invalid-arrow", "an Arrow stream"))
+    table = _read(read, "invalid-arrow", "an Arrow stream")
+    return _table_of(table, _coded(table.schema))
 
 
 def read_parquet(data: bytes, limits: Limits) -> Table:
     """Read a Parquet file; raises InvalidModel with every problem."""
 
+    coded: frozenset[str] = frozenset()
+
     def read() -> pa.Table:
+        nonlocal coded
         found = pq.ParquetFile(pa.BufferReader(data))
         refuse_too_large(len(found.schema_arrow), found.metadata.num_rows, limits)
+        coded = _coded(found.schema_arrow) - _without_dictionary(found.metadata)
         texts = [field.name for field in found.schema_arrow if pa.types.is_string(field.type)]
         table = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts).read()
         table.validate(full=True)
         return table
 
-    return _table_of(_read(read, "invalid-parquet", "a Parquet file"))
+    return _table_of(_read(read, "invalid-parquet", "a Parquet file"), coded)
+
+
+def _coded(schema: pa.Schema) -> frozenset[str]:
+    """The columns that the sender coded by a dictionary, whose order is then that of the levels."""
+    return frozenset(field.name for field in schema if pa.types.is_dictionary(field.type))
 
 
 def _read(read: Callable[[], pa.Table], code: str, what: str) -> pa.Table:
@@ -62,7 +73,17 @@ def _read(read: Callable[[], pa.Table], code: str, what: str) -> pa.Table:
         raise InvalidModel(Issue(code, f"The body cannot be read as {what}.")) from None
 
 
-def _table_of(table: pa.Table) -> Table:
+def _without_dictionary(metadata: pq.FileMetaData) -> frozenset[str]:
+    """The columns that were written without their dictionary, so that its order is lost."""
+    chunks = (
+        metadata.row_group(group).column(column)
+        for group in range(metadata.num_row_groups)
+        for column in range(metadata.num_columns)
+    )
+    return frozenset(chunk.path_in_schema for chunk in chunks if not chunk.has_dictionary_page)
+
+
+def _table_of(table: pa.Table, coded: frozenset[str]) -> Table:
     names = table.column_names
     issues = [
         Issue("invalid-value", f"Column {name!r} is there more than once.", column=name)
@@ -76,7 +97,7 @@ def _table_of(table: pa.Table) -> Table:
     columns = {}
     for name in names:
         try:
-            columns[name] = column_of(table[name])
+            columns[name] = column_of(table[name], in_order=name in coded)
         except ColumnError as problem:
             issues.append(Issue(problem.code, f"Column {name!r} {problem}", column=name))
     if issues:
@@ -84,15 +105,18 @@ def _table_of(table: pa.Table) -> Table:
     return Table(columns, table.num_rows)
 
 
-def column_of(cells: pa.ChunkedArray) -> Column:
-    """Read one column; raises ColumnError for a type that is none of the four kinds, and for NaN."""
+def column_of(cells: pa.ChunkedArray, *, in_order: bool = False) -> Column:
+    """Read one column; raises ColumnError for a type that is none of the four kinds, and for NaN.
+
+    `in_order`: the order of its dictionary, if it is text that has one, is the order of its levels.
+    """
     kind = cells.type
     if pa.types.is_dictionary(kind) and not _is_text(kind.value_type):
         cells, kind = pc.cast(cells, kind.value_type), kind.value_type
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         cells, kind = pc.cast(cells, pa.string()), pa.string()
     if pa.types.is_dictionary(kind) or _is_text(kind):
-        return _text(cells)
+        return _text(cells, in_order)
     missing = pc.is_null(cells).to_numpy() if cells.null_count else None
     if pa.types.is_null(kind):
         return Column("number", np.zeros(len(cells)), np.ones(len(cells), dtype=np.bool_))
@@ -113,7 +137,7 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def _text(cells: pa.ChunkedArray) -> Column:
+def _text(cells: pa.ChunkedArray, in_order: bool) -> Column:
     if pa.types.is_string_view(cells.type):
         cells = pc.cast(cells, pa.large_string())
     coded = cells if pa.types.is_dictionary(cells.type) else pc.dictionary_encode(cells)
@@ -121,9 +145,11 @@ def _text(cells: pa.ChunkedArray) -> Column:
     if isinstance(whole, pa.ChunkedArray):
         whole = whole.chunk(0) if whole.num_chunks else pa.array([], coded.type)
     strings: list[str | None] = whole.dictionary.to_pylist()
-    ordered = sorted({string for string in strings if string is not None})
+    # A dictionary of others may have an entry twice.
+    levels = dict.fromkeys(string for string in strings if string is not None)
+    ordered = list(levels) if in_order else sorted(levels)
     places: Mapping[str | None, int] = {string: place for place, string in enumerate(ordered)}
-    # A dictionary of others may have an entry twice, or one that is null; the last place is for null.
+    # It may have one that is null, too; the last place is for null.
     place_of = np.array([*(places.get(string, -1) for string in strings), -1], dtype=np.int32)
     indices: np.ndarray[Any, Any] = pc.fill_null(whole.indices.cast(pa.int64()), len(strings)).to_numpy(
         zero_copy_only=False

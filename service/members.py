@@ -3,12 +3,15 @@
 A member that is wrong is one with a problem; the others are made all the same.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import structlog
+from numpy.typing import NDArray
 
-from model.errors import InvalidModel, Issue
+from model.errors import InvalidModel, Issue, RanefError
 from model.frame.levels import distinct, level_label
 from model.frame.table import Table
 from model.spec import FitPlan
@@ -29,7 +32,9 @@ from service.requests.batches import BatchRequest
 from service.requests.fits import FitRequest
 from service.settings import Limits
 
+log = structlog.get_logger()
 LONGEST_ID = 200
+UNEXPECTED = Issue("internal-error", "The service failed on this member; the log has the cause.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +103,27 @@ def _listed(
 ) -> Iterator[Candidate]:
     seen: set[str] = set()
     for number, document in enumerate(documents):
-        custom_id = str(number)
         try:
             read = read_json(document, limits) if isinstance(document, bytes) else document
-            custom_id, rest = _named(read, custom_id, seen)
-            yield Candidate(custom_id, check_fit(rest, limits, open_dataset, check_callback))
+            custom_id, rest = _named(read, str(number), seen)
         except InvalidModel as error:
-            yield Candidate(custom_id, None, error.issues)
+            yield Candidate(str(number), None, error.issues)
+            continue
+        yield _candidate(custom_id, partial(check_fit, rest, limits, open_dataset, check_callback))
+
+
+def _candidate(custom_id: str, check: Callable[[], tuple[FitRequest, FitPlan]]) -> Candidate:
+    """Check a member; a fault of ours that it meets is its own problem and goes into the log, and no other member's."""
+    try:
+        return Candidate(custom_id, check())
+    except InvalidModel as error:
+        return Candidate(custom_id, None, error.issues)
+    except RanefError:
+        # The store does not answer, or something else is wrong with the whole batch.
+        raise
+    except Exception:
+        log.exception("unexpected error in a member of a batch", custom_id=custom_id)
+        return Candidate(custom_id, None, (UNEXPECTED,))
 
 
 def _named(document: object, usual: str, seen: set[str]) -> tuple[str, object]:
@@ -124,7 +143,7 @@ def _named(document: object, usual: str, seen: set[str]) -> tuple[str, object]:
     return custom_id, {key: value for key, value in document.items() if key != "custom_id"}
 
 
-def _split(table: Table, name: str) -> tuple[list[str], np.ndarray[tuple[int], np.dtype[np.int64]]]:
+def _split(table: Table, name: str) -> tuple[list[str], NDArray[np.int64]]:
     if name not in table:
         raise InvalidModel(
             Issue("unknown-column", "The data lack the column to split by.", "/split_by", None, name)
@@ -140,7 +159,7 @@ def _parts(
     template: FitRequest,
     table: Table,
     values: Sequence[str],
-    index: np.ndarray[tuple[int], np.dtype[np.int64]],
+    index: NDArray[np.int64],
     limits: Limits,
 ) -> Iterator[Candidate]:
     # One sort instead of a look at every row for each value.
@@ -148,7 +167,10 @@ def _parts(
     ends = np.cumsum(np.bincount(index, minlength=len(values)))
     for number, value in enumerate(values):
         rows = order[ends[number - 1] if number else 0 : ends[number]]
-        try:
-            yield Candidate(value, (template, plan_of(template, table.take(rows), limits)))
-        except InvalidModel as error:
-            yield Candidate(value, None, error.issues)
+        yield _candidate(value, partial(_planned, template, table, rows, limits))
+
+
+def _planned(
+    template: FitRequest, table: Table, rows: NDArray[np.int64], limits: Limits
+) -> tuple[FitRequest, FitPlan]:
+    return template, plan_of(template, table.take(rows), limits)

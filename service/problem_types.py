@@ -169,6 +169,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "column-type": ProblemType(
         422, "Wrong type of column", "A column is of a type that cannot be used in its place."
     ),
+    "several-columns": ProblemType(
+        422,
+        "Several columns",
+        "An expression that has several columns stands where there can be one, or beside one of another number.",
+        "A basis such as poly(x, 2) is a term of its own; functions of it go column by column.",
+    ),
     "date-covariate": ProblemType(
         422,
         "Date as a covariate",

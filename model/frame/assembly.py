@@ -8,7 +8,7 @@ import numpy as np
 
 from model.errors import InvalidModel, Issue, Notice
 from model.frame.design import Design
-from model.frame.functions import evaluate
+from model.frame.functions import evaluate_one
 from model.frame.learnt import Encoding
 from model.frame.response import encode_response, encode_trials
 from model.frame.table import Table
@@ -27,7 +27,7 @@ def assemble(encoding: Encoding, table: Table, *, response: bool) -> Design:
         x = x[:, encoding.kept]
     offset = np.zeros(table.rows)
     for expression in encoding.structure.offsets:
-        offset += evaluate(expression, table, encoding.variables.memory)
+        offset += evaluate_one(expression, table, encoding.variables.memory)
     design = Design(
         x=x,
         coefficients=encoding.coefficients,
@@ -62,7 +62,7 @@ def collecting(issues: list[Issue]) -> Iterator[None]:
 
 def _extrapolation(encoding: Encoding, table: Table) -> Iterator[Notice]:
     for call, basis in encoding.bases:
-        x = evaluate(call.arguments[0].value, table, encoding.variables.memory)
+        x = evaluate_one(call.arguments[0].value, table, encoding.variables.memory)
         outside = int(np.count_nonzero((x < basis.low) | (x > basis.high)))
         if outside:
             message = f"{call} is extrapolated in {outside} rows, outside {basis.low:g} to {basis.high:g}."

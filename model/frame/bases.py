@@ -16,24 +16,33 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """`center(x)` and `scale(x)`: (x - mean) / sd, with the sample sd (n - 1), or 1 for `center`."""
+    """`center(x)` and `scale(x)`: (x - mean) / sd, with the sample sd (n - 1), or 1 for `center`.
 
-    mean: float
-    sd: float = 1.0
+    Of several columns each has its own mean and sd.
+    """
+
+    mean: float | tuple[float, ...]
+    sd: float | tuple[float, ...] = 1.0
 
     @classmethod
     def center(cls, x: Float) -> Self:
-        """Learn the mean of x (row,)."""
-        return cls(float(np.mean(x)))
+        """Learn the mean of x (row,), or of each column of x (row, column)."""
+        return cls(_plain(np.mean(x, axis=0)))
 
     @classmethod
     def scale(cls, x: Float) -> Self:
-        """Learn the mean and the sample sd of x (row,)."""
-        return cls(float(np.mean(x)), float(np.std(x, ddof=1)))
+        """Learn the mean and the sample sd of x (row,), or of each column of x (row, column)."""
+        return cls(_plain(np.mean(x, axis=0)), _plain(np.std(x, axis=0, ddof=1)))
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self.mean) if isinstance(self.mean, tuple) else 1
 
     def __call__(self, x: Float) -> Float:
-        """The transformed x (row,)."""
-        return (x - self.mean) / self.sd
+        """The transformed x, of the same dims."""
+        moved: Float = (x - np.asarray(self.mean)) / np.asarray(self.sd)
+        return moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +184,10 @@ def learnt_from_json(document: dict[str, Any]) -> Learnt:
         if key != "kind"
     }
     return KINDS[document["kind"]](**fields)
+
+
+def _plain(values: Any) -> float | tuple[float, ...]:
+    return float(values) if np.ndim(values) == 0 else tuple(values.tolist())
 
 
 def _unit(x: Float, low: float, high: float) -> Float:

@@ -25,8 +25,9 @@ class ColumnError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """One column; `values` are float64, int64, bool, or int32 codes into `dictionary` (sorted by code point).
+    """One column; `values` are float64, int64, bool, or int32 codes into `dictionary`.
 
+    The order of the dictionary is that of the levels: by code point, unless the data came with another.
     A missing cell is true in `missing` (None: nothing is missing); its value is 0, False, or code -1.
     """
 
@@ -75,7 +76,10 @@ class Column:
         return self.values.astype(np.int64) if whole else None
 
     def canonical(self) -> Iterator[bytes]:
-        """Bytes that are equal exactly when two columns hold equal values, whatever their kind or coding."""
+        """Bytes that are equal exactly when two columns hold equal values, whatever their kind or coding.
+
+        Text of another order of levels is other text, as another of its levels is the reference.
+        """
         yield str(len(self)).encode()
         if self.empty:
             yield b"missing"

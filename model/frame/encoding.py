@@ -5,6 +5,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from model.frame import checks
 from model.frame.assembly import assemble, collecting
 from model.frame.bases import Learnt
 from model.frame.design import Design, FactorDesign, Level
-from model.frame.functions import evaluate, learn_value
+from model.frame.functions import evaluate, learn_one
 from model.frame.grouping import learn_levels
 from model.frame.identifiability import aliased_columns, constant_slopes, constant_within
 from model.frame.learnt import Aliased, ColumnNeed, Encoding, Missing
@@ -25,6 +26,7 @@ from model.frame.spread import Spread, spread_of
 from model.frame.table import Table
 from model.frame.variables import Variables, learn_variables
 from model.language.formula import Formula
+from model.language.tokens import caret
 
 __all__ = ["ColumnNeed", "Encoding", "encode", "learn"]
 
@@ -43,8 +45,32 @@ def learn(
     `levels` orders the values of categorical columns (and names grouping levels that have no rows), `missing`
     says what becomes of rows with missing values, `aliased` of columns of X that are combinations of others.
     """
-    levels = levels or {}
-    formula = formula.resolve(table.names)
+    with _shown_in(formula.source):
+        return _learn(formula.resolve(table.names), table, levels or {}, missing, aliased)
+
+
+_SHOWN = ("several-columns", "column-type")
+"""Codes of issues about a part of an expression, which a caret shows."""
+
+
+@contextmanager
+def _shown_in(source: str) -> Iterator[None]:
+    """Let the issues about parts of expressions end with the formula's text and a caret below the place."""
+
+    def shown(issue: Issue) -> Issue:
+        if issue.code not in _SHOWN or issue.position is None:
+            return issue
+        return replace(issue, message=f"{issue.message}\n{caret(source, issue.position)}")
+
+    try:
+        yield
+    except InvalidModel as error:
+        raise InvalidModel(map(shown, error.issues)) from None
+
+
+def _learn(
+    formula: Formula, table: Table, levels: Mapping[str, Sequence[Value]], missing: Missing, aliased: Aliased
+) -> tuple[Encoding, Design]:
     if unknown := checks.unknown_columns(formula, table):
         raise InvalidModel(unknown)
     structure = formula.structure
@@ -144,7 +170,7 @@ def _learn_parts(
     for node in (*response_nodes(formula.response), *structure.offsets):
         if answer is None or node is not formula.response.value:
             with collecting(issues):
-                learn_value(node, table, memory)
+                learn_one(node, table, memory)
     variables, found = learn_variables(structure.variables, table, levels, memory)
     issues += [issue for issue in found if issue not in issues]
     group_levels: list[tuple[Level, ...]] = []

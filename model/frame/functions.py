@@ -1,6 +1,7 @@
 """The value of an expression: arithmetic, the elementwise functions, and the functions with a memory.
 
-Nothing is evaluated but the nodes of a tree that the grammar has made.
+Nothing is evaluated but the nodes of a tree that the grammar has made. A basis has several columns, and what is made
+of it has as many, as in R: functions go elementwise, `center` and `scale` column by column.
 """
 
 from collections.abc import Callable, Mapping, MutableMapping
@@ -35,19 +36,39 @@ ARITHMETIC: dict[str, Callable[[Float, Float], Float]] = {
 
 
 def evaluate(node: Node, table: Table, memory: Mapping[str, Learnt]) -> Float:
-    """The value of an expression in every row: (row,), or (row, column) for a basis.
+    """The value of an expression in every row: (row,), or (row, column) where it has several columns.
 
     `memory` holds what the functions have learnt, by the text of the call. Raises InvalidModel where a column
-    is not numeric or a value is not finite.
+    is not numeric, a value is not finite, or numbers of columns do not go together.
     """
     with np.errstate(all="ignore"):
         values = _value(node, table, memory)
     if not np.isfinite(values).all():
-        bad = ~np.isfinite(values)
+        bad = ~np.isfinite(np.broadcast_to(values, (table.rows,)) if values.ndim == 0 else values)
         rows = np.flatnonzero(bad if bad.ndim == 1 else bad.any(axis=1))
         message = f"{node} is not a finite number in {len(rows)} rows (first: row {rows[0]})."
         raise InvalidModel(Issue("not-finite", message, "/formula", node.position, first_column(node)))
     return np.broadcast_to(values, (table.rows,)) if values.ndim == 0 else values
+
+
+def evaluate_one(node: Node, table: Table, memory: Mapping[str, Learnt]) -> Float:
+    """The value of an expression that is one number in every row: (row,). Raises InvalidModel as `evaluate` does."""
+    values = evaluate(node, table, memory)
+    _refuse_columns(node, values, "there can be one only here")
+    return values
+
+
+def learn_one(node: Node, table: Table, memory: MutableMapping[str, Learnt]) -> None:
+    """Teach what is below a node that is to be one number in every row; raises InvalidModel as `learn_value` does."""
+    _refuse_columns(node, learn_value(node, table, memory), "there can be one only here")
+
+
+def columns_of(node: Node, memory: Mapping[str, Learnt]) -> int:
+    """The number of columns of an expression whose functions have learnt."""
+    if isinstance(node, Call):
+        learnt = memory.get(str(node))
+        return columns_of(node.arguments[0].value, memory) if learnt is None else learnt.width
+    return max((columns_of(child, memory) for child in children(node)), default=1)
 
 
 def learn_value(node: Node, table: Table, memory: MutableMapping[str, Learnt]) -> Float:
@@ -69,8 +90,16 @@ def learn_functions(node: Node, table: Table, memory: MutableMapping[str, Learnt
         learn_functions(inner, table, memory)
         return
     x = learn_value(inner, table, memory)
-    distinct = len(np.unique(x))
+    if calls.FUNCTIONS[node.function].kind == "basis":
+        _refuse_columns(inner, x, f"{node.function}() takes one")
+    distinct = min(len(np.unique(column)) for column in x.reshape(len(x), -1).T)
     memory[str(node)] = _learn(node, x, distinct)
+
+
+def _refuse_columns(node: Node, values: Float, rule: str) -> None:
+    if values.ndim > 1:
+        message = f"{node} has {values.shape[1]} columns, and {rule}."
+        raise InvalidModel(Issue("several-columns", message, "/formula", node.position, first_column(node)))
 
 
 def _check_unit(node: Node, values: Float) -> None:
@@ -111,11 +140,15 @@ def _value(node: Node, table: Table, memory: Mapping[str, Learnt]) -> Float:
         case Negation(operand):
             return -_value(operand, table, memory)
         case Power(base, exponent):
-            return np.power(_value(base, table, memory), _value(exponent, table, memory))
+            left, right = _alongside(
+                node, _value(base, table, memory), exponent, _value(exponent, table, memory)
+            )
+            return np.power(left, right)
         case Chain(operands, operators):
             result = _value(operands[0], table, memory)
             for operator, operand in zip(operators, operands[1:], strict=True):
-                result = ARITHMETIC[operator](result, _value(operand, table, memory))
+                left, right = _alongside(node, result, operand, _value(operand, table, memory))
+                result = ARITHMETIC[operator](left, right)
             return result
         case Call(function, arguments):
             inner = _value(arguments[0].value, table, memory)
@@ -123,8 +156,21 @@ def _value(node: Node, table: Table, memory: Mapping[str, Learnt]) -> Float:
                 return inner
             if function in ELEMENTWISE:
                 return ELEMENTWISE[function](inner)
-            return memory[str(node)](np.broadcast_to(inner, (table.rows,)))
+            made = memory[str(node)](np.broadcast_to(inner, (table.rows,)) if inner.ndim == 0 else inner)
+            return made[:, 0] if made.ndim == 2 and made.shape[1] == 1 else made
     raise AssertionError(f"the grammar makes no expression of {node}")
+
+
+def _alongside(whole: Node, left: Float, operand: Node, right: Float) -> tuple[Float, Float]:
+    """Both sides of an operator, one number in each row standing beside each of several columns."""
+    if left.ndim == 2 and right.ndim == 2 and left.shape != right.shape:
+        message = f"{operand} has {right.shape[1]} columns, and what stands before it in {whole} has {left.shape[1]}."
+        raise InvalidModel(
+            Issue("several-columns", message, "/formula", operand.position, first_column(operand))
+        )
+    if left.ndim == 1 and right.ndim == 2:
+        return left[:, None], right
+    return left, right[:, None] if left.ndim == 2 and right.ndim == 1 else right
 
 
 def _column(name: str, node: Node, table: Table) -> Float:

@@ -1,6 +1,6 @@
 """The levels of categorical columns and of their cells: distinct values, and each row's place among them.
 
-Numbers are ordered by value and strings by code point; a missing value has the index -1.
+Numbers are ordered by value, strings as the column's dictionary is; a missing value has the index -1.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Index = NDArray[np.int64]
 
 
 def distinct(column: Column) -> tuple[list[Value], Index]:
-    """The sorted distinct values of a column, and the place of each row's value among them: (row,)."""
+    """The distinct values of a column, in the order of its levels, and each row's place among them: (row,)."""
     if column.kind == "text":
         places, codes = _compact(column.values.astype(np.int64), len(column.dictionary))
         return [column.dictionary[place] for place in places.tolist()], codes

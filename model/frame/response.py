@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import InvalidModel, Issue
-from model.frame.functions import evaluate
+from model.frame.functions import evaluate_one
 from model.frame.levels import Value, distinct, listing
 from model.frame.table import Table
 from model.frame.variables import Variables
@@ -77,7 +77,7 @@ def encode_response(
     issues: list[Issue] = []
 
     def value(node: Node | None) -> Float | None:
-        return None if node is None else evaluate(node, table, variables.memory)
+        return None if node is None else evaluate_one(node, table, variables.memory)
 
     def expect(holds: NDArray[np.bool_], node: Node, rule: str) -> None:
         if not holds.all():
@@ -91,10 +91,10 @@ def encode_response(
     if outcomes:
         y = _places(response, table, outcomes)
     elif response.cbind is None:
-        y = evaluate(response.value, table, variables.memory)
+        y = evaluate_one(response.value, table, variables.memory)
     else:
         successes, failures = response.cbind
-        y, lost = (evaluate(node, table, variables.memory) for node in (successes, failures))
+        y, lost = (evaluate_one(node, table, variables.memory) for node in (successes, failures))
         for node, count in ((successes, y), (failures, lost)):
             expect((count >= 0) & (count == np.floor(count)), node, "a count (0, 1, 2, …)")
         if trials_node is not None:
@@ -121,7 +121,7 @@ def encode_trials(response: Response, table: Table, variables: Variables) -> Flo
     """The trials of rows to be predicted: (row,). Raises InvalidModel where they are no counts."""
     if response.trials is None:
         return None
-    trials = evaluate(response.trials, table, variables.memory)
+    trials = evaluate_one(response.trials, table, variables.memory)
     bad = np.flatnonzero((trials < 0) | (trials != np.floor(trials)) | (trials > MOST_TRIALS))
     if len(bad):
         name = first_column(response.trials)

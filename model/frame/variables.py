@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import InvalidModel, Issue
-from model.frame.bases import Affine, Learnt, learnt_from_json, learnt_to_json
+from model.frame.bases import Learnt, learnt_from_json, learnt_to_json
 from model.frame.contrasts import contrast_matrix, contrast_meanings, contrast_names
-from model.frame.functions import evaluate, learn_value
+from model.frame.functions import columns_of, evaluate, learn_value
 from model.frame.levels import Value, coefficient_label, distinct, listing
 from model.frame.table import Table
 from model.language import calls
@@ -90,8 +90,7 @@ class Variables:
         """The number of a variable's columns."""
         if known := self.categoricals.get(str(node)):
             return len(known.levels) - (not full)
-        learnt = self.memory.get(str(node))
-        return 1 if learnt is None or isinstance(learnt, Affine) else learnt.width
+        return columns_of(node, self.memory)
 
     def names(self, node: Node, full: bool) -> tuple[str, ...]:
         """The names of a variable's columns; `full`: one per level."""

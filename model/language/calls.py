@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from model import limits
-from model.language.syntax import Argument, Call, Name, Node, Number, Text, Word
+from model.language.syntax import Argument, Call, Name, Node, Number, Text, Word, children
 
 FunctionKind = Literal["elementwise", "stateful", "basis", "categorical", "identity"]
 Problem = tuple[int, str]
@@ -127,12 +127,26 @@ def check(call: Call) -> Iterator[Problem]:
     if not call.arguments or call.arguments[0].keyword is not None:
         yield call.position, f"{name}() needs something to work on"
         return
-    if function.kind == "categorical" and not _names_factor(call):
-        yield call.arguments[0].value.position, f"The first argument of {name}() is the name of a column"
+    if function.kind == "categorical":
+        if not _names_factor(call):
+            yield call.arguments[0].value.position, f"The first argument of {name}() is the name of a column"
+    else:
+        yield from factors_within(call)
     wrong = list(_options(call, function))
     yield from wrong
     if not wrong:
         yield from _together(call)
+
+
+def factors_within(call: Call) -> Iterator[Problem]:
+    """The calls that make a factor of a column where `call` works with numbers; deeper calls are their own matter."""
+    pending = [argument.value for argument in call.arguments]
+    while pending:
+        node = pending.pop()
+        if not isinstance(node, Call):
+            pending.extend(children(node))
+        elif node.function in FUNCTIONS and FUNCTIONS[node.function].kind == "categorical":
+            yield node.position, f"{node} is a factor, and {call.function}() works with numbers"
 
 
 def _names_factor(call: Call) -> bool:

@@ -67,7 +67,7 @@ class Reader:
         """`name`, `fn(expr)`, or `cbind(expr, expr)`."""
         start = self.token
         if start.text == "cbind" and self.called():
-            pair = self.call(data=2)
+            pair = self.special(data=2)
             if len(pair.arguments) != 2 or any(argument.keyword for argument in pair.arguments):
                 self.report(start.position, "cbind(successes, failures) takes two arguments")
             return pair
@@ -90,7 +90,7 @@ class Reader:
                 raise self.stop(f"There is no {token.text}() here; {calls.ELSEWHERE[token.text]}")
             if token.text not in ADDITIONS or not self.called():
                 raise self.unexpected("trials(n), weights(w) or se(s)")
-            call = self.call(data=1)
+            call = self.special()
             if len(call.arguments) != 1 or call.arguments[0].keyword:
                 self.report(token.position, f"{token.text}() takes one argument")
             if any(call.function == earlier.function for earlier in found):
@@ -137,7 +137,7 @@ class Reader:
             return Dot(token.position)
         if token.kind in ("name", "quoted"):
             if token.text == "offset" and self.called():
-                call = self.call(data=1)
+                call = self.special()
                 if len(call.arguments) != 1 or call.arguments[0].keyword:
                     self.report(token.position, "offset() takes one argument")
                 return call
@@ -208,6 +208,13 @@ class Reader:
         """Whether "(" follows the token at hand, a bare name."""
         following = self.tokens[min(self.index + 1, len(self.tokens) - 1)]
         return self.token.kind == "name" and following.kind == "operator" and following.text == "("
+
+    def special(self, data: int = 1) -> Call:
+        """A call of what is no function of the table, `offset`, `cbind` or an addition: its arguments are numbers."""
+        call = self.call(data)
+        for position, sentence in calls.factors_within(call):
+            self.report(position, sentence)
+        return call
 
     def call(self, data: int) -> Call:
         """A call; its first `data` arguments are expressions, the others literals."""

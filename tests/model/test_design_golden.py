@@ -1,4 +1,4 @@
-"""Our designs against those of R, lme4 and brms, recorded by golden/make.R.
+"""Our designs against those of R, lme4 and brms, recorded by golden/make.R and golden/nested.R.
 
 Where we differ on purpose the case is named below, with the reason.
 """
@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.frame.encoding import encode, learn
+from model.frame.encoding import Encoding, encode, learn
 from model.frame.levels import level_label
 from model.frame.table import Table
 from model.language.formula import parse
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "designs.json").read_text())
 DATA = Table.from_columns(GOLDEN["data"])
+NESTED = json.loads((Path(__file__).parent / "golden" / "nested.json").read_text())
 FRESH = Table.from_columns(GOLDEN["fresh"])
 
 # Names that R makes otherwise: columns in backticks, and C() of text, which R takes as a factor only.
@@ -73,6 +74,19 @@ def test_population_columns_are_those_of_model_matrix(case: dict[str, Any]) -> N
     same(design.offset, case["offset"] or np.zeros(DATA.rows))
     same(encoding.x_means, design.x.mean(axis=0))
     assert bool(encoding.aliased) == deficient
+
+
+@pytest.mark.parametrize("case", NESTED, ids=lambda case: case["formula"])
+def test_functions_of_bases_have_the_columns_of_model_matrix(case: dict[str, Any]) -> None:
+    encoding, design = learn(parse(case["formula"]), DATA)
+    assert list(design.coefficients) == [renamed("", name) for name in case["columns"]]
+    same(design.x, case["x"])
+    same(design.y, case["y"])
+    same(design.offset, case["offset"] or np.zeros(DATA.rows))
+    # New rows are encoded by what was learnt: R itself learns an inner basis anew there.
+    some = np.array([7, 3])
+    stored = Encoding.from_json(json.loads(json.dumps(encoding.to_json())))
+    same(encode(stored, DATA.take(some), response=False).x, design.x[some])
 
 
 @pytest.mark.parametrize("case", GOLDEN["predicted"], ids=lambda case: case["formula"])

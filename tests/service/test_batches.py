@@ -12,9 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
+from model.frame.table import Table
 from service.answers.batches import Batch, BatchList
 from service.answers.common import Problem
-from service.media_types import CSV, PARQUET, TABLES
+from service.bodies import Body
+from service.media_types import CSV, JSON, PARQUET, TABLES
+from service.members import UNEXPECTED, read_members
+from service.settings import Limits
+from store.base import StoreUnavailable
 from store.batches import Member, MemoryBatches
 from store.memory import MemoryStore
 from store.records import Failure
@@ -104,6 +109,38 @@ def test_a_bad_member_is_told_and_stops_no_other(client: TestClient, queued: lis
         (3, "rejected", None),
     ]
     Problem.model_validate(lines[0]["problem"])
+
+
+def test_a_basis_in_the_wrong_place_stops_no_other_member(
+    client: TestClient, queued: list[tuple[str, str]]
+) -> None:
+    wrong = {**REQUEST, "formula": "y ~ x + offset(poly(x, 2))", "custom_id": "bad"}
+    sound = {**REQUEST, "formula": "y ~ scale(poly(x, 2)) + (1 | g)", "custom_id": "good"}
+    batch = submit(client, {"fits": [wrong, sound, seeded(1)]})
+    assert (len(queued), batch.counts) == (2, {"rejected": 1, "queued": 2})
+    (refused,) = batch.rejected
+    assert refused.custom_id == "bad"
+    assert refused.problem.errors[0].position == 15
+
+
+def test_a_fault_of_ours_is_the_problem_of_its_member_alone() -> None:
+    def open_dataset(name: str) -> Table:
+        raise ValueError(name)
+
+    members = [seeded(1), {"formula": "y ~ x", "dataset": "ds_" + "a" * 26}, seeded(2)]
+    body = Body(JSON, orjson.dumps({"fits": members}))
+    read = list(read_members(body, Limits(), open_dataset, lambda url: []).candidates)
+    assert [candidate.issues for candidate in read] == [(), (UNEXPECTED,), ()]
+    assert [candidate.checked is not None for candidate in read] == [True, False, True]
+
+
+def test_a_store_that_does_not_answer_is_no_members_fault() -> None:
+    def open_dataset(name: str) -> Table:
+        raise StoreUnavailable
+
+    body = Body(JSON, orjson.dumps({"fits": [{"formula": "y ~ x", "dataset": "ds_" + "a" * 26}]}))
+    with pytest.raises(StoreUnavailable):
+        list(read_members(body, Limits(), open_dataset, lambda url: []).candidates)
 
 
 def test_equal_members_share_a_run(client: TestClient, queued: list[tuple[str, str]], finished: str) -> None:

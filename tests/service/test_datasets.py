@@ -183,6 +183,54 @@ def test_no_integer_is_rounded(client: TestClient, cell: str) -> None:
     assert refused(client, f"v\n{2**53 + 1}\n0.5\n").type == "/problems/mixed-types"
 
 
+DOSES = ["high", "placebo", "low", "high", "placebo", "low"] * 4
+REGIMES = ["placebo", "low", "never given", "high"]
+
+
+def dosed(order: list[str], *, ordered: bool) -> pa.Table:
+    codes = pa.array([order.index(dose) for dose in DOSES], pa.int8())
+    return pa.table({**COLUMNS, "dose": pa.DictionaryArray.from_arrays(codes, order, ordered=ordered)})
+
+
+def coefficients(client: TestClient, dataset: str, **more: Any) -> list[str]:
+    answer = client.post("/v1/formulas/check", json={"formula": "y ~ dose", "dataset": dataset, **more})
+    assert answer.status_code == 200, answer.text
+    return [str(name) for name in answer.json()["population"]]
+
+
+@pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unordered"])
+@pytest.mark.parametrize(
+    ("write", "headers"), [(stream, ARROW), (parquet, PARQUET)], ids=["arrow", "parquet"]
+)
+def test_a_dictionary_keeps_the_order_of_its_levels(
+    client: TestClient, write: Callable[[pa.Table], bytes], headers: dict[str, str], ordered: bool
+) -> None:
+    dataset = upload(client, write(dosed(REGIMES, ordered=ordered)), headers)
+    (described,) = (column for column in dataset.columns if column.name == "dose")
+    assert described.levels == ["placebo", "low", "high"]
+    assert coefficients(client, dataset.id) == ["Intercept", "doselow", "dosehigh"]
+    wanted = {"levels": {"dose": ["low", "high", "placebo"]}}
+    assert coefficients(client, dataset.id, **wanted) == ["Intercept", "dosehigh", "doseplacebo"]
+
+
+def test_another_order_of_levels_is_another_data_set_and_another_fit(client: TestClient) -> None:
+    orders = (REGIMES, ["high", "low", "placebo", "never given"], ["high", "low", "placebo"])
+    ids = [upload(client, stream(dosed(order, ordered=False)), ARROW).id for order in orders]
+    assert len(set(ids)) == 2
+    assert ids[1] == ids[2] == upload(client, stream(pa.table({**COLUMNS, "dose": DOSES})), ARROW).id
+    bodies = [{"formula": "y ~ dose", "dataset": name} for name in ids]
+    fits = [client.post("/v1/fits", json=body).json()["id"] for body in bodies]
+    assert len(set(fits)) == 2
+
+
+def test_plain_text_of_parquet_is_ordered_by_code_point(client: TestClient) -> None:
+    sink = io.BytesIO()
+    pq.write_table(dosed(REGIMES, ordered=True), sink, use_dictionary=False)
+    for content in (sink.getvalue(), parquet(pa.table({**COLUMNS, "dose": DOSES}))):
+        name = upload(client, content, PARQUET).id
+        assert coefficients(client, name) == ["Intercept", "doselow", "doseplacebo"]
+
+
 def test_numbers_beyond_all_bounds_are_refused(client: TestClient) -> None:
     assert refused(client, "v\n1e999\n").type == "/problems/not-finite"
     assert refused(client, stream(pa.table({"v": [1.0, float("nan")]})), ARROW).type == "/problems/not-finite"
@@ -216,7 +264,7 @@ def test_arrows_types_become_the_four_kinds(client: TestClient) -> None:
             "nothing": "number",
         }
         assert columns["day"].levels == ["1970-01-01", "1970-01-02"]
-        assert columns["coded"].levels == ["a", "b"]
+        assert columns["coded"].levels == ["b", "a"]
 
 
 def test_columns_of_other_types_are_refused_together(client: TestClient) -> None:
