@@ -25,7 +25,7 @@ class Starter(Silent):
 
     def report(self, phase: str, fraction: float | None = None, draws: int = 0, divergences: int = 0) -> None:
         """Notice the first transition."""
-        if phase in ("warmup", "sampling"):
+        if phase in ("warmup", "sampling") and fraction:
             raise Begun
 
 

@@ -32,6 +32,9 @@ MAX_CELLS = 20_000_000
 
 Method = Literal["collapsed", "nuts"]
 
+ASSUMED_COMPILATION: Mapping[Method, float] = {"collapsed": 2.0, "nuts": 12.0}
+"""Seconds that a fit of a new shape spends in the compiler, where no worker has measured it yet."""
+
 MAX_CHAINS = 16
 MAX_DRAWS = 100_000
 MAX_TOTAL_DRAWS = 200_000
@@ -111,10 +114,14 @@ class FitPlan:
 
     @cached_property
     def cost(self) -> float:
-        """Rough seconds of sampling on one core, warm: it orders queues and is no promise."""
+        """Rough seconds of sampling on one core, without compiling: it orders queues and is no promise."""
+        return self.seconds_of(self.method)
+
+    def seconds_of(self, method: Method) -> float:
+        """Rough seconds of sampling by a method."""
         total = self.sampler.chains * (self.sampler.draws + self.sampler.warmup)
         size = sum(len(f.levels) * len(f.coefficients) ** 2 for f in self.encoding.factors)
-        if self.method == "collapsed":
+        if method == "collapsed":
             return 0.02 + total * size * 1e-8 + self.rows * 1e-6
         return 2.0 + total * 32 * (self.rows + size) * 2e-8
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from model.equations.notations import equations
 from model.language.outline import outline
-from model.spec import FitPlan
+from model.spec import ASSUMED_COMPILATION, FitPlan
 from service.answers.formulas import FormulaCheck
 from service.bodies import JsonBody, work_on
 from service.caching import fresh
@@ -18,6 +18,7 @@ from service.models import described
 from service.reading import read_check
 from service.requests.fits import ModelRequest
 from service.sizes import result_bytes
+from store.base import Store, StoreUnavailable
 
 router = APIRouter(prefix="/v1/formulas", tags=["formulas"])
 
@@ -35,9 +36,29 @@ async def check_formula(here: Here, tenant: Reader, body: JsonBody) -> Response:
     def answer() -> Response:
         request, plan = read_check(body, here.settings.limits, opener(here, tenant))
         outlined = outline(request.formula)
-        return fresh(outlined if plan is None else {**outlined, **_describe(plan)})
+        if plan is None:
+            return fresh(outlined)
+        return fresh({**outlined, **_describe(plan), "estimate": _estimate(plan, here.store)})
 
     return await work_on(here, body, answer)
+
+
+def _estimate(plan: FitPlan, store: Store) -> dict[str, Any]:
+    """What the fit would cost: its compilation as the workers that are alive have measured it."""
+    try:
+        measured = [
+            s.compile_seconds[plan.method] for s in store.workers() if plan.method in s.compile_seconds
+        ]
+    except StoreUnavailable:
+        measured = []
+    compilation = max(measured, default=ASSUMED_COMPILATION[plan.method])
+    return {
+        "seconds": compilation + plan.cost,
+        "sampling_seconds": plan.cost,
+        "compilation_seconds": compilation,
+        "compilation": "measured" if measured else "assumed",
+        "bytes": result_bytes(plan),
+    }
 
 
 def _describe(plan: FitPlan) -> dict[str, Any]:
@@ -71,7 +92,6 @@ def _describe(plan: FitPlan) -> dict[str, Any]:
         "parameters": plan.parameters,
         "method": plan.method,
         "method_reason": plan.method_reason,
-        "estimate": {"seconds": plan.cost, "bytes": result_bytes(plan)},
         "equations": described(equations(plan)),
         "warnings": plan.warnings,
     }

@@ -50,7 +50,10 @@ TRANSITIONS: Mapping[FitStatus, frozenset[FitStatus]] = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a running fit is: `fraction` in [0, 1] of the whole, or None where it cannot be known."""
+    """How far a running fit is: the share in [0, 1] of its sampler's work that is done, and the seconds that are left.
+
+    Either is None where it is not known.
+    """
 
     phase: str
     fraction: float | None = None
@@ -181,6 +184,8 @@ class WorkerState:
     compile_hits: int = 0
     compile_misses: int = 0
     sampling_seconds: float = 0.0
+    # What a fit of each method spends in the compiler, of the methods that were compiled there.
+    compile_seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

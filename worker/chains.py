@@ -91,6 +91,7 @@ class Walk:
         saved = self.monitor.saved()
         self.places = (saved and _read(saved, begun)) or begun
         self._save_at = time.monotonic() + _SAVING
+        self._report()
 
     def move(self, group: int) -> None:
         """Move a group of chains until its draws are complete or the monitor says stop."""

@@ -78,6 +78,9 @@ class _Density:
 
     def _begun(self, points: Float, noise: Float) -> independence.Awaited:
         shape = self._problem.shape
+        if len(points) >= self._draws:
+            # These are the draws themselves: all there is to do, if they turn out well.
+            self._expected = self._done + len(points)
         values, drawn = list[Float](), list[Float]()
         awaited = list[tuple[int, Any, Any]]()
 

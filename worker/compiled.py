@@ -5,7 +5,8 @@ XLA's persistent cache stands behind the one in memory: a fresh process loads wh
 
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -31,10 +32,27 @@ class Compiled:
         """How long this thread has waited for compilations, its own or another thread's of the same program."""
         return getattr(self._waited, "seconds", 0.0)
 
+    @property
+    def loaded(self) -> int:
+        """How many programs this thread has found in JAX's folder, which takes a fraction of their compilation."""
+        return getattr(self._waited, "loaded", 0)
+
+    @contextmanager
+    def announced(self, announce: Callable[[], None]) -> Iterator[None]:
+        """Call `announce` whenever this thread is about to wait for a compilation."""
+        before = getattr(self._waited, "announce", None)
+        self._waited.announce = announce
+        try:
+            yield
+        finally:
+            self._waited.announce = before
+
     def get(self, key: Hashable, function: Callable[..., Any], *example: Any) -> Any:
         """The executable of a pure function for arguments of the example's shapes; compiled at the first call."""
         if key in self._programs:
             return self._programs[key]
+        if (announce := getattr(self._waited, "announce", None)) is not None:
+            announce()
         started = time.perf_counter()
         with self._lock:
             if key not in self._programs:
@@ -42,6 +60,11 @@ class Compiled:
                 self.compilations += 1
         self._waited.seconds = self.seconds + time.perf_counter() - started
         return self._programs[key]
+
+    def hear(self, event: str, **_: object) -> None:
+        """Be told by JAX, in the thread that compiles, that a program was in its folder."""
+        if event == "/jax/compilation_cache/cache_hits":
+            self._waited.loaded = self.loaded + 1
 
 
 def handed_over(data: Any) -> Any:
@@ -63,3 +86,4 @@ def _abstract(value: Any) -> jax.ShapeDtypeStruct:
 
 
 COMPILED = Compiled()
+jax.monitoring.register_event_listener(COMPILED.hear)

@@ -17,9 +17,10 @@ from model.frame.table import Table
 from model.priors import PriorStatement
 from model.results.posterior import Posterior
 from model.results.summary import summarize
-from model.spec import FitPlan, FitSpec, prepare
+from model.spec import FitPlan, FitSpec, Method, prepare
 from worker import collapsed, collapsed_nuts, interpolated, nuts
 from worker.compiled import COMPILED
+from worker.forecast import COMPILE_TIMES
 from worker.monitor import Cancelled, Monitor, Saved
 from worker.padding import CollapsedProblem, collapsed_problem
 from worker.samplers.independence import Chains
@@ -63,12 +64,16 @@ class _Stopwatch:
 
 def fit(plan: FitPlan, monitor: Monitor) -> FitResult:
     """Fit a plan; raises Cancelled when the monitor says so, with the draws so far if there are any."""
-    watch = _Stopwatch()
-    monitor.report("preparing", 0.0)
+    watch, loaded = _Stopwatch(), COMPILED.loaded
+    monitor.report("preparing")
     with watch.phase("prepare"):
         design = plan.design()
-    posterior, reason = _sample(plan, design, monitor, watch)
-    monitor.report("summarizing", 0.99, posterior.chains * posterior.draws)
+    monitor.expect(plan.method, plan.cost)
+    with COMPILED.announced(lambda: monitor.report("compiling")):
+        posterior, reason = _sample(plan, design, monitor, watch)
+    if watch.timing["compile"] and COMPILED.loaded == loaded and posterior.method == plan.method:
+        COMPILE_TIMES.record(plan.method, watch.timing["compile"])
+    monitor.report("summarizing", 1.0, posterior.chains * posterior.draws)
     with watch.phase("summarize"):
         summary = summarize(posterior, DEFAULT_PROB)
     warnings = tuple(Notice(**{**row, "parameters": tuple(row["parameters"])}) for row in summary["warnings"])
@@ -83,6 +88,7 @@ def _sample(plan: FitPlan, design: Design, monitor: Monitor, watch: _Stopwatch) 
         posterior, reason = _sample_collapsed(plan, design, monitor, watch)
         if posterior is not None:
             return posterior, reason
+        monitor.expect("nuts", plan.seconds_of("nuts"))
     else:
         reason = plan.method_reason
     return nuts.fit(plan, design, monitor, watch.phase), reason
@@ -94,7 +100,6 @@ def _sample_collapsed(
     """The posterior of a collapsed model and why it was sampled so, or None and why the whole model must be."""
     with watch.phase("prepare"):
         problem = collapsed_problem(plan, design)
-    monitor.report("compiling", 0.0)
     with watch.phase("sample"):
         if problem.wide or interpolated.is_worth_it(problem):
             posterior, unfit = _interpolate(problem, plan, design, monitor)
@@ -103,6 +108,7 @@ def _sample_collapsed(
             if problem.wide:
                 return None, f"{unfit}; {_WHOLE}"
         evaluate = collapsed.executable(problem.shape, problem.data)
+        monitor.report("sampling", 0.0)
         try:
             chains = collapsed.sample(problem, evaluate, plan, monitor)
         except NoMode as error:
@@ -111,6 +117,7 @@ def _sample_collapsed(
             told = collapsed.statistics(problem, chains)
             return collapsed.posterior(problem, chains.drawn, plan, design, told), plan.method_reason
         unfit = _judgment(chains)
+        monitor.expect("nuts", plan.seconds_of("collapsed"))
         try:
             return collapsed_nuts.fit(problem, chains, evaluate, plan, design, monitor), f"{unfit}; {_THETA}"
         except InvalidModel:
@@ -147,6 +154,9 @@ class _Silent:
 
     def report(self, phase: str, fraction: float | None = None, draws: int = 0, divergences: int = 0) -> None:
         """Nobody listens."""
+
+    def expect(self, method: Method, seconds: float) -> None:
+        """Nobody waits."""
 
     def cancelled(self) -> bool:
         """Nobody stops it."""

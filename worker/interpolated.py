@@ -104,6 +104,7 @@ class _Sampler:
 
     def sample(self) -> Interpolated:
         """Find the box, and raise the degree there until the polynomial is close enough."""
+        self.monitor.report("eliminating", 0.0)
         exact, way = self.exact.log_density, way_without_residual(self.problem)
         if len(way) and explains_all(exact(way), exact, self.problem):
             raise perfect_fit()

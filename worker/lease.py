@@ -14,9 +14,11 @@ from types import TracebackType
 from typing import Self
 
 from model.errors import RanefError
+from model.spec import Method
 from store.base import Store
 from store.codec import pack, unpack
 from store.records import Claim, Lease, Progress
+from worker.forecast import Forecast
 from worker.leaving import Leaving
 from worker.monitor import Saved
 from worker.settings import WorkerSettings
@@ -44,8 +46,10 @@ class HeldLease:
         self._hand_back = hand_back
         self._has_sampled = False
         self._lease = Lease(held=True, cancel=False)
-        self._started = time.monotonic()
+        self._forecast = Forecast()
+        self._reported: tuple[str, int, int] | None = None
         self._told: tuple[str, float] = ("", 0.0)
+        self._forecasting = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
@@ -70,12 +74,25 @@ class HeldLease:
         A small fit says so every millisecond, and would spend more time telling the store than sampling; so what the
         store would make no event of is mostly not told.
         """
+        with self._forecasting:
+            self._forecast.note(phase, fraction)
+        self._reported = phase, draws, divergences
         now = time.monotonic()
-        if phase == self._told[0] and now - self._told[1] < self._settings.event_interval / 2:
-            return
-        self._told = phase, now
-        elapsed = now - self._started
-        eta = elapsed * (1 - fraction) / fraction if fraction else None
+        if phase != self._told[0] or now - self._told[1] >= self._settings.event_interval / 2:
+            self._tell(phase, draws, divergences)
+
+    def expect(self, method: Method, seconds: float) -> None:
+        """Estimate by this until something is measured."""
+        with self._forecasting:
+            self._forecast.expect(method, seconds)
+
+    def _tell(self, phase: str, draws: int, divergences: int) -> None:
+        self._told = phase, time.monotonic()
+        with self._forecasting:
+            fraction, eta = self._forecast.now()
+        if not fraction and self._claim.attempt > 1:
+            # It may be about to go on where another has left it.
+            fraction = None
         progress = Progress(phase, fraction, eta, draws, divergences)
         try:
             self._lease = self._store.progress(self._claim, progress)
@@ -125,6 +142,9 @@ class HeldLease:
                 if time.monotonic() >= next_hold:
                     self._hold_message()
                     next_hold = time.monotonic() + hold_interval
+                # A compiler says nothing for many seconds, in which a client counts down.
+                if self._reported and time.monotonic() - self._told[1] >= self._settings.event_interval:
+                    self._tell(*self._reported)
             except RanefError as error:
                 log.warning("the lease of %s is not renewed: %s", self._claim.fit_id, error)
             except Exception:

@@ -9,6 +9,7 @@ from model.errors import RanefError
 if TYPE_CHECKING:
     import numpy as np
 
+    from model.spec import Method
     from worker.fitting import FitResult
 
 
@@ -24,7 +25,14 @@ class Monitor(Protocol):
     """The sampler's only way out; no method raises, and all but `save` and `saved` are cheap."""
 
     def report(self, phase: str, fraction: float | None = None, draws: int = 0, divergences: int = 0) -> None:
-        """Say how far the fit is: `fraction` in [0, 1] of the whole; to be called at least once a second."""
+        """Say what the fit does, and what share of the sampler's work is done, in [0, 1], where it can be known.
+
+        To be called at least once a second while it samples, and once when a phase begins.
+        """
+        ...
+
+    def expect(self, method: "Method", seconds: float) -> None:
+        """Say by which method sampling is about to begin, and how many seconds it may take without compiling."""
         ...
 
     def cancelled(self) -> bool:

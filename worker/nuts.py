@@ -35,7 +35,6 @@ def fit(plan: FitPlan, design: Design, monitor: Monitor, phase: Phase) -> Poster
     """
     with phase("prepare"):
         problem = full_problem(plan, design, side_by_side(plan))
-    monitor.report("compiling", 0.0)
     with phase("sample"):
         draws, told = walk(problem, plan, monitor)
     return _posterior(plan, design, problem, draws, told)

@@ -19,6 +19,7 @@ from store.codec import unpack
 from store.jobs import Jobs
 from store.records import WorkerState
 from store.threads import one_blas_thread
+from worker.forecast import COMPILE_TIMES
 from worker.leaving import Leaving
 from worker.monitor import Monitor
 from worker.settings import WorkerSettings
@@ -143,6 +144,7 @@ class SamplingProcess:
                 compile_hits=self._compile_hits,
                 compile_misses=self._compile_misses,
                 sampling_seconds=self._sampling_seconds,
+                compile_seconds={str(method): s for method, s in COMPILE_TIMES.measured().items()},
             )
             try:
                 self._store.beat(state, self._settings.heartbeat_ttl)

@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.peers.process import Columns
 from model.frame.table import Table
 from model.priors import PriorStatement
-from model.spec import FitSpec, SamplerSettings, prepare
+from model.spec import FitSpec, Method, SamplerSettings, prepare
 from store.allocation import keep_freed_memory
 from store.threads import one_blas_thread
 from worker.fitting import FitResult, fit
@@ -63,6 +63,9 @@ class Unheard:
 
     def report(self, phase: str, fraction: float | None = None, draws: int = 0, divergences: int = 0) -> None:
         """Nobody listens."""
+
+    def expect(self, method: Method, seconds: float) -> None:
+        """Nobody waits."""
 
     def cancelled(self) -> bool:
         """Nobody stops it."""

@@ -11,9 +11,14 @@ from store.records import FitStatus
 class ProgressAnswer(Answer):
     """How far a running fit is."""
 
-    phase: str
+    phase: str = Field(examples=["preparing", "compiling", "warmup", "sampling", "summarizing"])
+    """What the worker does: `compiling` only while it waits for the compiler."""
     fraction: float | None
+    """The share of the sampler's work that is done: 0 while the fit is prepared and compiled, and null there if it may
+    go on where another worker left it. It goes back only where a sampler gave up and another one began."""
     eta_seconds: float | None
+    """Seconds until the fit ends: by the pace of the sampler once it moves, never by that of the compiler; before, by
+    what compiling took this worker before and by the estimate of sampling that the check of the model gives."""
     draws: int
     divergences: int
 

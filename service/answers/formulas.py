@@ -1,5 +1,7 @@
 """The dry run."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from service.answers.common import Answer, Notice
@@ -27,10 +29,18 @@ class CheckedPrior(Answer):
 
 
 class CostEstimate(Answer):
-    """What a fit would take, roughly."""
+    """What a fit would take, roughly; its time in the queue is not known."""
 
     seconds: float
+    """Of the first fit of its shape: sampling and compilation together."""
+    sampling_seconds: float
+    """All that a later fit takes, of a model of the same shape by the same worker."""
+    compilation_seconds: float
+    """What the compiler takes; nothing where the worker has compiled a model of this shape before."""
+    compilation: Literal["measured", "assumed"]
+    """Whether a worker has measured that on models of the same method, or none has yet."""
     bytes: int
+    """The size of the draws that it leaves."""
 
 
 class FormulaCheck(Answer):

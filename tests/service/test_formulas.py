@@ -3,7 +3,10 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from service.answers.formulas import FormulaCheck
+from model.spec import ASSUMED_COMPILATION
+from service.answers.formulas import CostEstimate, FormulaCheck
+from store.memory import MemoryStore
+from store.records import WorkerState
 from tests.service.samples import REQUEST
 
 
@@ -31,6 +34,25 @@ def test_a_check_describes_the_fit_and_queues_nothing(
     assert "g10 ~ normal(0, 2)" in check.equations.expanded.text
     assert not queued
     assert client.get("/v1/fits").json()["items"] == []
+
+
+def test_a_check_tells_sampling_from_compiling(client: TestClient, store: MemoryStore) -> None:
+    def estimate() -> CostEstimate:
+        found = FormulaCheck.model_validate(client.post("/v1/formulas/check", json=REQUEST).json()).estimate
+        assert found is not None
+        assert found.seconds == found.sampling_seconds + found.compilation_seconds
+        return found
+
+    assumed = estimate()
+    assert (assumed.compilation, assumed.compilation_seconds) == ("assumed", ASSUMED_COMPILATION["collapsed"])
+    assert assumed.sampling_seconds < 0.1
+    # Of this method nothing is measured by one that has only compiled the other.
+    store.beat(WorkerState("one", warm=True, busy=False, compile_seconds={"nuts": 20.0}), 60.0)
+    assert estimate() == assumed
+    for name, seconds in (("two", 3.0), ("three", 8.0)):
+        store.beat(WorkerState(name, warm=True, busy=False, compile_seconds={"collapsed": seconds}), 60.0)
+    measured = estimate()
+    assert (measured.compilation, measured.compilation_seconds) == ("measured", 8.0)
 
 
 def test_without_data_the_formula_alone_is_read(client: TestClient) -> None:

@@ -1,5 +1,6 @@
 """A monitor that nobody listens to."""
 
+from model.spec import Method
 from worker.monitor import Saved
 
 
@@ -8,6 +9,9 @@ class Silent:
 
     def report(self, phase: str, fraction: float | None = None, draws: int = 0, divergences: int = 0) -> None:
         """Nobody listens."""
+
+    def expect(self, method: Method, seconds: float) -> None:
+        """Nobody waits."""
 
     def cancelled(self) -> bool:
         """Nobody stops it."""

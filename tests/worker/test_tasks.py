@@ -14,6 +14,7 @@ from store.codec import unpack
 from store.memory import MemoryStore
 from store.records import Claim, FitRecord, FitStatus, Lease, Progress, Result
 from tests.worker.stand_in import CountingSampler
+from worker.forecast import COMPILE_TIMES
 from worker.monitor import Cancelled, Monitor
 from worker.settings import WorkerSettings
 from worker.tasks import run
@@ -70,6 +71,31 @@ def test_progress_is_told_with_the_time_that_remains(store: MemoryStore) -> None
     assert record.progress is not None
     assert record.progress.draws == 5
     assert record.progress.eta_seconds == pytest.approx(0.06, abs=0.05)
+
+
+def test_while_a_compiler_says_nothing_the_seconds_are_counted_down(store: MemoryStore) -> None:
+    def left() -> list[float | None]:
+        return [
+            e.progress.eta_seconds
+            for e in store.events("fit_a")
+            if e.progress and e.progress.phase == "compiling"
+        ]
+
+    def fit(_: bytes, monitor: Monitor) -> Any:
+        monitor.expect("nuts", 1.0)
+        monitor.report("compiling")
+        give_up = time.monotonic() + 10.0
+        while len(left()) < 5 and time.monotonic() < give_up:
+            time.sleep(0.01)
+        raise RanefError
+
+    submit(store)
+    run(store, "fit_a", "worker", fit, SETTINGS)
+    told = left()
+    assert len(told) >= 5
+    assert None not in told
+    assert told == sorted(told, reverse=True)  # type: ignore[type-var]
+    assert told[0] == pytest.approx(COMPILE_TIMES.expected("nuts") + 1.0, abs=0.5)
 
 
 def test_the_store_hears_no_more_of_progress_than_becomes_an_event() -> None:
