@@ -39,7 +39,7 @@ def get_readiness(
     here: Here,
     workers: Annotated[Literal["0", "1"], Query(description="1: ready only once a worker is warm.")] = "0",
 ) -> Response:
-    """Tell whether the store answers, nothing is draining and, if asked, whether a worker is warm."""
+    """Tell whether the store answers and takes changes, nothing is draining and, if asked, whether a worker is warm."""
     if here.draining:
         raise Refusal("not-ready", "The service is about to stop.", headers={"Retry-After": "5"})
     here.store.ping()

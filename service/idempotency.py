@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from service.deps import Services
 from service.problems import Refusal
-from store.base import StoreUnavailable
+from store.base import StoreFull, StoreUnavailable
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 # Longer than any wait, and short enough for a client whose first try died with its server.
@@ -71,7 +71,7 @@ def _keep(here: Services, name: str, digest: str, response: Response) -> None:
     }
     try:
         here.replies.keep(name, orjson.dumps(kept), here.settings.idempotency_ttl)
-    except StoreUnavailable:
+    except (StoreUnavailable, StoreFull):
         # The fit is accepted all the same, and the same request finds it by its content.
         log.warning("could not keep an answer for its idempotency key")
 

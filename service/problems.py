@@ -24,6 +24,8 @@ MEDIA_TYPE = "application/problem+json"
 LISTED_ERRORS = 20
 LONGEST_TEXT = 10_000
 _RETRY = {"Retry-After": "2"}
+_READABLE = frozenset({"MISCONF", "NOREPLICAS", "READONLY"})
+"""The words of a store that refuses changes alone."""
 _BY_STATUS = {404: "not-found", 405: "method-not-allowed"}
 
 
@@ -146,7 +148,16 @@ def _allowed_methods(request: Request) -> list[str]:
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    return respond(request, "store-unavailable", headers=_RETRY)
+    assert isinstance(error, StoreUnavailable)
+    detail = None
+    if error.refusal in _READABLE:
+        detail = (
+            f"The store of fits takes no changes at present ({error.refusal}); what it holds can be read, and nothing"
+            " accepted is lost. Try again."
+        )
+    elif error.refusal is not None:
+        detail = f"The store of fits cannot answer at present ({error.refusal}); nothing accepted is lost. Try again."
+    return respond(request, "store-unavailable", detail=detail, headers=_RETRY)
 
 
 async def _full(request: Request, error: Exception) -> Response:

@@ -26,7 +26,14 @@ NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
 class StoreUnavailable(RanefError):
-    """The store does not answer (in time); nothing is known about whether a write took place."""
+    """The store does not answer (in time), or says that it cannot do it now: `refusal` is then its word for why.
+
+    After a refusal nothing was written; without one nothing is known about whether a write took place.
+    """
+
+    def __init__(self, message: str, refusal: str | None = None) -> None:
+        super().__init__(message)
+        self.refusal = refusal
 
 
 class StoreFull(RanefError):
@@ -225,5 +232,5 @@ class Store(Protocol):
         ...
 
     def ping(self) -> None:
-        """Return if the store answers."""
+        """Return if the store answers and takes changes, be it full or not."""
         ...

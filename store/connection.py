@@ -1,5 +1,6 @@
 """A client of the server that the settings name, and its errors in the words of the store."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,11 @@ from store.settings import StoreSettings
 
 SCRIPTS = Path(__file__).parent / "scripts"
 _OWN = (SCRIPTS / "own.lua").read_text()
+# The words of errors that speak of the command, and of no state that will pass.
+_OF_THE_COMMAND = frozenset({"ERR", "WRONGTYPE", "NOSCRIPT", "NOPROTO", "CROSSSLOT", "UNKNOWN", "INVALIDOBJ"})
+# What a script says of the state in which it could not go on, and the word for it outside of scripts.
+_IN_SCRIPTS = {"Script killed by user": "KILLED", "ACL failure in script": "NOPERM"}
+_CAPITALS = re.compile(r"[A-Z]{2,}\b")
 Value = TypeVar("Value")
 Command = tuple[str | bytes | int, ...]
 
@@ -26,6 +32,8 @@ def connect(settings: StoreSettings, timeout: float) -> redis.Redis:
         socket_connect_timeout=settings.socket_timeout,
         # A write that is sent again after a timeout may happen twice.
         retry=Retry(NoBackoff(), 0),
+        # After a change of roles the address may lead to another server, but a connection that is open does not.
+        retry_on_error=[redis.exceptions.ReadOnlyError],
     )
 
 
@@ -74,11 +82,37 @@ def translated() -> Iterator[None]:
     """Raise the store's errors instead of the client's."""
     try:
         yield
-    except redis.exceptions.OutOfMemoryError as error:
-        raise StoreFull("the store's memory is spent") from error
-    except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.ReadOnlyError) as error:
-        raise StoreUnavailable("the store does not answer") from error
-    except redis.ResponseError as error:
-        if "OOM" in str(error):
-            raise StoreFull("the store's memory is spent") from error
-        raise
+    except (redis.RedisError, OSError) as error:
+        known = in_our_words(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+def in_our_words(error: Exception) -> StoreFull | StoreUnavailable | None:
+    """Give the store's error for one of the client's; None for one that is a mistake of ours.
+
+    A server says in one word what state it is in that keeps it from doing what it is asked: a full disk, a script that
+    does not end, too few replicas, a change of its role. There is no complete list of these words, so all but those
+    that speak of the command itself are taken for one.
+    """
+    if isinstance(error, redis.RedisError) and (word := _word(error)) is not None:
+        if word == "OOM":
+            return StoreFull("the store's memory is spent")
+        return None if word in _OF_THE_COMMAND else StoreUnavailable(f"the store refuses: {word}", word)
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
+        return StoreUnavailable("the store does not answer")
+    return None
+
+
+def _word(error: redis.RedisError) -> str | None:
+    """Give the word with which the server begins an error; None if it is not the server's."""
+    text = str(error).rpartition("of pipeline caused error: ")[2]
+    for said, word in _IN_SCRIPTS.items():
+        if said in text:
+            return word
+    if error.status_code:
+        # The client has taken it off the text.
+        return str(error.status_code)
+    found = _CAPITALS.match(text)
+    return found[0] if found else None

@@ -15,7 +15,8 @@ import redis
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from store.base import StoreFull, StoreUnavailable
+from store.base import StoreUnavailable
+from store.connection import in_our_words
 from store.records import QUEUES
 from store.settings import StoreSettings
 
@@ -79,9 +80,8 @@ def _translated() -> Iterator[None]:
         yield
     except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
         # Kombu wraps the server's errors in its own.
-        if isinstance(error.__cause__ or error, redis.exceptions.OutOfMemoryError):
-            raise StoreFull("the queue has no room") from error
-        raise StoreUnavailable("the queue does not answer") from error
+        known = in_our_words(error.__cause__ if isinstance(error.__cause__, Exception) else error)
+        raise known or StoreUnavailable("the queue does not answer") from error
 
 
 def celery_app(settings: StoreSettings, **configuration: Any) -> Celery:

@@ -124,6 +124,11 @@ class Keys:
         return f"{self.prefix}:leader"
 
     @property
+    def probe(self) -> str:
+        """What is written to see whether the server lets itself be written to."""
+        return f"{self.prefix}:probe"
+
+    @property
     def workers(self) -> str:
         """Ids of workers by the time their last beat expires."""
         return f"{self.prefix}:workers"

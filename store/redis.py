@@ -60,9 +60,9 @@ class RedisStore:
         self._scripts = FitScripts(self._redis, settings)
         self._new_fits = NewFits(self._redis, settings, self._scripts, self._segments)
         # Looking after workers must be possible on a server without room, too.
-        self._beat, self._lead = (
+        self._beat, self._lead, self._probe = (
             self._redis.register_script(ALLOW_OOM + (SCRIPTS / f"{name}.lua").read_text())
-            for name in ("beat", "lead")
+            for name in ("beat", "lead", "probe")
         )
 
     def create(self, record: FitRecord, payload: bytes) -> tuple[FitRecord, bool]:
@@ -351,7 +351,7 @@ class RedisStore:
     def ping(self) -> None:
         """Return if the store answers."""
         with translated():
-            self._redis.ping()
+            self._probe(keys=[self._keys.probe])
 
     def _run_for_many(self, script: str, fit_ids: Sequence[str], tenant: str) -> None:
         with translated(), self._redis.pipeline(transaction=False) as pipe:

@@ -5,20 +5,15 @@ A key is reserved before the work is done, so that of two equal requests at once
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Protocol, cast
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
-from store.base import StoreUnavailable
+from store.connection import connect, translated
 from store.settings import StoreSettings
 
 
 class Replies(Protocol):
-    """Answers by name; every method may raise StoreUnavailable."""
+    """Answers by name; every method may raise StoreUnavailable and StoreFull."""
 
     def reserve(self, name: str, value: bytes, ttl: float) -> bytes | None:
         """Put a value under a name that has none for `ttl` seconds; gives what is there already, or None."""
@@ -67,35 +62,22 @@ class RedisReplies:
 
     def __init__(self, settings: StoreSettings) -> None:
         self._prefix = f"{settings.key_prefix}:reply"
-        self._redis = redis.Redis.from_url(
-            settings.redis_url,
-            socket_timeout=settings.socket_timeout,
-            socket_connect_timeout=settings.socket_timeout,
-            # A reservation that is sent again after a timeout would find itself.
-            retry=Retry(NoBackoff(), 0),
-        )
+        # It sends nothing twice: a reservation would find itself.
+        self._redis = connect(settings, settings.socket_timeout)
 
     def reserve(self, name: str, value: bytes, ttl: float) -> bytes | None:
         """Put a value under a name that has none."""
-        with _translated():
+        with translated():
             # One command, so that no other request comes between.
             found = self._redis.set(f"{self._prefix}:{name}", value, px=int(ttl * 1000), nx=True, get=True)
         return cast(bytes | None, found)
 
     def keep(self, name: str, value: bytes, ttl: float) -> None:
         """Put a value under a name."""
-        with _translated():
+        with translated():
             self._redis.set(f"{self._prefix}:{name}", value, px=int(ttl * 1000))
 
     def drop(self, name: str) -> None:
         """Forget a name."""
-        with _translated():
+        with translated():
             self._redis.delete(f"{self._prefix}:{name}")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (redis.RedisError, OSError) as error:
-        raise StoreUnavailable("the store does not answer") from error

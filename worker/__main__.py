@@ -5,11 +5,20 @@ import os
 if __name__ == "__main__":
     # Before Celery is imported: SIGTERM then gives a running fit its time to end.
     os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
+    from celery.worker import state
+
     from store.signing import InvalidSecrets
+    from worker.watchdog import DEAF
 
     try:
         from worker.app import app, settings
     except InvalidSecrets as error:
         raise SystemExit(f"The secrets of callbacks cannot be read: {error}") from None
 
-    app.worker_main(["worker", "--loglevel", settings.log_level, "--without-gossip", "--without-mingle"])
+    try:
+        app.worker_main(["worker", "--loglevel", settings.log_level, "--without-gossip", "--without-mingle"])
+    except SystemExit as end:
+        # Whatever made it end, it did not do so because it was told to.
+        if not end.code and state.should_stop is None and state.should_terminate is None:
+            raise SystemExit(DEAF) from end
+        raise

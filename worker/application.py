@@ -48,6 +48,8 @@ def make_app(module: str, settings: WorkerSettings, make_sampler: Callable[[], S
         worker_concurrency=settings.concurrency,
         task_soft_time_limit=settings.fit_timeout,
         task_time_limit=settings.fit_timeout + 30,
+        # What the server answers in a bad state is no reason to end either: a full disk, a change of its role.
+        broker_channel_error_retry=True,
         # True lost the fit each time the server restarted.
         worker_cancel_long_running_tasks_on_connection_loss=False,
     )

@@ -28,7 +28,10 @@ if __name__ == "__main__":
     settings = WorkerSettings()
     try:
         # Told before the watchdog acts, which ends the worker.
-        wrong = complaint(RedisStore(settings), socket.gethostname(), settings.deaf_patience / 2)
+        store = RedisStore(settings)
+        # A store that takes no changes takes no sign of life either.
+        store.ping()
+        wrong = complaint(store, socket.gethostname(), settings.deaf_patience / 2)
     except StoreUnavailable as error:
         raise SystemExit(str(error)) from error
     raise SystemExit(wrong)

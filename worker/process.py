@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from celery.exceptions import Reject
 
+from model.errors import RanefError
 from store.allocation import keep_freed_memory
 from store.base import Store
 from store.codec import unpack
@@ -148,7 +149,9 @@ class SamplingProcess:
             )
             try:
                 self._store.beat(state, self._settings.heartbeat_ttl)
+            except RanefError as error:
+                log.warning("the heartbeat is not told: %s", error)
             except Exception:
                 # A thread that ended here would make a living worker look dead for ever.
-                log.warning("the heartbeat is not told", exc_info=True)
+                log.exception("the heartbeat is not told")
             self._changed.wait(self._settings.heartbeat_interval)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Fit = Callable[[bytes, Monitor], "FitResult"]
+Value = TypeVar("Value")
+# Seconds between two tries of what the store did not do.
+_PAUSE = 1.0
 # Seconds that a process which is to leave goes on trying to publish a fit that has ended.
 _LEAVING_PATIENCE = 10.0
 
@@ -45,12 +48,12 @@ def run(
 
     A process that is leaving hands the fit back, and has its id sent to its queue again.
     """
-    claim = store.claim(fit_id, worker, settings.lease_seconds)
+    leaving = leaving or Leaving()
+    claim = _claim(store, fit_id, worker, settings, leaving)
     if claim is None:
         log.info("%s is not ours to run", fit_id)
         return
     log.info("%s begins, attempt %d", fit_id, claim.attempt)
-    leaving = leaving or Leaving()
 
     def hand_back(claim: Claim) -> None:
         record = store.hand_back(claim)
@@ -59,20 +62,36 @@ def run(
 
     with HeldLease(store, claim, settings, hold_message, leaving, hand_back) as lease:
         try:
-            publish = _attempt(store, claim, fit, lease)
+            publish = _attempt(store, claim, fit, lease, settings, leaving)
         except HandedBack:
             hand_back(claim)
             log.info("%s is handed back", fit_id)
             return
         lease.has_sampled()
-        published = _persist(publish, settings.publish_patience, leaving)
+        published = _patiently(publish, settings.publish_patience, leaving)
     log.info("%s ends%s", fit_id, "" if published else "; its claim was lost")
 
 
-def _attempt(store: Store, claim: Claim, fit: Fit, monitor: Monitor) -> Callable[[], bool]:
+def _claim(
+    store: Store, fit_id: str, worker: str, settings: WorkerSettings, leaving: Leaving
+) -> Claim | None:
+    """Take a fit, and wait for a store that takes no changes; whether one that is silent has done it is not known."""
+    give_up = time.monotonic() + settings.publish_patience
+    while True:
+        try:
+            return store.claim(fit_id, worker, settings.lease_seconds)
+        except StoreUnavailable as error:
+            if error.refusal is None or leaving.told or time.monotonic() >= give_up:
+                raise
+            time.sleep(_PAUSE)
+
+
+def _attempt(
+    store: Store, claim: Claim, fit: Fit, monitor: Monitor, settings: WorkerSettings, leaving: Leaving
+) -> Callable[[], bool]:
     """Fit, and give the call that publishes how it ended."""
     try:
-        payload = store.payload(claim.fit_id)
+        payload = _patiently(partial(store.payload, claim.fit_id), settings.publish_patience, leaving)
         if payload is None:
             return lambda: False
         result = fit(payload, monitor)
@@ -89,7 +108,8 @@ def _attempt(store: Store, claim: Claim, fit: Fit, monitor: Monitor) -> Callable
     except SoftTimeLimitExceeded:
         detail = "The fit took longer than this service allows."
         return partial(store.fail, claim, Failure("timeout", "The fit took too long", detail))
-    except HandedBack:
+    except (HandedBack, StoreUnavailable):
+        # Neither says anything of the fit.
         raise
     except Exception:
         log.exception("%s failed", claim.fit_id)
@@ -106,16 +126,16 @@ def _finish(store: Store, claim: Claim, result: Result, artifacts: dict[str, byt
         return store.fail(claim, Failure("store_full", "No room for the result", detail))
 
 
-def _persist(publish: Callable[[], bool], patience: float, leaving: Leaving) -> bool:
-    """Publish, and while the store is away try again; the lease goes on meanwhile."""
+def _patiently(call: Callable[[], Value], patience: float, leaving: Leaving) -> Value:
+    """Ask the store, and while it is away ask again; the lease goes on meanwhile."""
     give_up = time.monotonic() + patience
     while True:
         try:
-            return publish()
+            return call()
         except StoreUnavailable:
             if time.monotonic() >= give_up or leaving.seconds > _LEAVING_PATIENCE:
                 raise
-            time.sleep(1.0)
+            time.sleep(_PAUSE)
 
 
 def _result(result: "FitResult", claim: Claim) -> Result:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,15 @@ import redis
 
 from stack.valkey import Server, running
 from store.base import StoreFull, StoreUnavailable
+from store.jobs import Jobs
+from store.keys import Keys
 from store.records import Progress, WorkerState
 from store.redis import RedisStore
+from store.replies import RedisReplies
 from store.settings import StoreSettings
 from tests.store.conftest import Kit
 from tests.store.examples import FAILURE, RESULT, record
+from tests.store.troubles import REFUSES_CHANGES, TROUBLES, troubled
 
 
 def lives_for_ever(raw: redis.Redis) -> set[str]:
@@ -193,3 +198,47 @@ def test_nothing_acknowledged_is_lost_with_the_server_killed(folder: Path) -> No
     with running(server):
         assert store.payload("fit_a") == b"data"
         assert store.claim("fit_a", "worker", 5.0) is not None
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_server_that_says_it_cannot_is_unavailable_and_then_not(
+    raw: redis.Redis, settings: StoreSettings, trouble: str
+) -> None:
+    RedisStore(settings).create(record(), b"data")
+    with troubled(settings.redis_url, trouble):
+        store, jobs, replies = RedisStore(settings), Jobs(settings), RedisReplies(settings)
+        changes: list[Callable[[], object]] = [
+            lambda: store.create(record("fit_b"), b"data"),
+            lambda: store.claim("fit_a", "worker", 5.0),
+            lambda: store.create_many([(record(f"fit_{i}"), b"data") for i in range(3)]),
+            lambda: replies.reserve("a", b"", 1.0),
+            lambda: jobs.enqueue("fit_a", "batch"),
+        ]
+        # A connection to the broker that another of these tests had opened was cut before.
+        for change in (store.ping, *changes[: -1 if trouble == "NOAUTH" else None]):
+            with pytest.raises(StoreUnavailable) as caught:
+                change()
+            assert caught.value.refusal in {trouble, "READONLY" if trouble == "MASTERDOWN" else trouble}
+        if trouble in REFUSES_CHANGES:
+            assert store.get("fit_a") is not None
+            assert store.payload("fit_a") == b"data"
+        else:
+            with pytest.raises(StoreUnavailable):
+                store.get("fit_a")
+    store.ping()
+    for change in changes:
+        change()
+
+
+def test_a_server_that_is_full_still_takes_what_looks_after_fits(raw: redis.Redis, redis_kit: Kit) -> None:
+    raw.config_set("maxmemory", "1")
+    try:
+        redis_kit.store.ping()
+    finally:
+        raw.config_set("maxmemory", "100mb")
+
+
+def test_a_mistake_of_ours_is_none_of_the_server_s(raw: redis.Redis, redis_kit: Kit) -> None:
+    raw.set(Keys("ranef").record("fit_a"), "no hash")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        redis_kit.store.get("fit_a")
