@@ -46,5 +46,9 @@ class InvalidModel(RanefError):
         super().__init__("; ".join(issue.message for issue in self.issues))
 
 
+class Costly(RanefError):
+    """What was asked for may be done, but takes more than whoever asked was ready to spend here and now."""
+
+
 class FormulaError(InvalidModel):
     """A formula that cannot be read; each issue's `position` points at the place."""

@@ -177,11 +177,11 @@ class FitPlan:
         )
 
 
-def prepare(spec: FitSpec) -> FitPlan:
+def prepare(spec: FitSpec, *, cells: int = limits.DESIGN_CELLS) -> FitPlan:
     """Check a request against its data and resolve all that it leaves open.
 
     Raises InvalidModel with every issue found: in the formula, the family, the data, the priors and the sampler
-    settings.
+    settings; and Costly if the design would have more than so many `cells`.
     """
     issues = _check_sampler(spec.sampler)
     formula = _collect(issues, lambda: _parsed(spec.formula))
@@ -191,7 +191,12 @@ def prepare(spec: FitSpec) -> FitPlan:
         learnt = _collect(
             issues,
             lambda: learn(
-                formula, spec.table, levels=spec.levels, missing=spec.missing, aliased=spec.aliased
+                formula,
+                spec.table,
+                levels=spec.levels,
+                missing=spec.missing,
+                aliased=spec.aliased,
+                cells=cells,
             ),
         )
     if learnt is None or family is None:

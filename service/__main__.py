@@ -2,6 +2,7 @@
 
 import uvicorn
 
+from service.apart import Apart
 from service.app import create_app
 from service.keys import InvalidKeys, KeyRing, refusal_to_listen
 from service.logs import configure
@@ -27,8 +28,11 @@ def main() -> None:
     keep_freed_memory(64 << 20, one_arena=True)
     one_blas_thread()
     configure(settings.log_level)
+    apart = Apart(settings)
+    # Nothing has begun a thread yet.
+    apart.fork()
     uvicorn.run(
-        create_app(settings, keys=keys),
+        create_app(settings, keys=keys, apart=apart),
         host=settings.host,
         port=settings.port,
         http=http_protocol(settings),

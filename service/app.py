@@ -29,6 +29,7 @@ from service import (
     predictions,
     problems,
 )
+from service.apart import Apart
 from service.deps import Enqueue, Services, only_known_parameters
 from service.draining import told_of_signals
 from service.keys import KeyRing
@@ -80,6 +81,7 @@ def create_app(
     rates: Rates | None = None,
     budgets: StoreSettings | None = None,
     callback_store: Callbacks | None = None,
+    apart: Apart | None = None,
 ) -> FastAPI:
     """Make the application; what is not given comes from the environment."""
     settings = settings or ServiceSettings()
@@ -110,6 +112,7 @@ def create_app(
         budgets,
         callback_store,
         Secrets.of(budgets),
+        apart or Apart(settings),
     )
 
     @asynccontextmanager
@@ -124,6 +127,8 @@ def create_app(
             async with services.watch.running():
                 yield
         services.drain()
+        if apart is None:
+            services.apart.close()
 
     # The pages of /docs come from this host, not from somewhere in the network.
     app = FastAPIOffline(

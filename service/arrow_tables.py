@@ -18,7 +18,7 @@ from model.errors import InvalidModel, Issue
 from model.frame.column import Column, ColumnError, read_column
 from model.frame.table import Table
 from service.arrow_messages import refuse_compressed
-from service.caps import refuse_too_large
+from service.caps import refuse_too_large, too_many
 from service.settings import Limits
 
 
@@ -52,9 +52,10 @@ def read_parquet(data: bytes, limits: Limits) -> Table:
         nonlocal coded
         found = pq.ParquetFile(pa.BufferReader(data))
         refuse_too_large(len(found.schema_arrow), found.metadata.num_rows, limits)
+        _refuse_inflated(found.metadata, len(data), limits)
         coded = _coded(found.schema_arrow) - _without_dictionary(found.metadata)
         texts = [field.name for field in found.schema_arrow if pa.types.is_string(field.type)]
-        table = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts).read()
+        table = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts).read(use_threads=False)
         table.validate(full=True)
         return table
 
@@ -64,6 +65,23 @@ def read_parquet(data: bytes, limits: Limits) -> Table:
 def _coded(schema: pa.Schema) -> frozenset[str]:
     """The columns that the sender coded by a dictionary, whose order is then that of the levels."""
     return frozenset(field.name for field in schema if pa.types.is_dictionary(field.type))
+
+
+def _refuse_inflated(metadata: pq.FileMetaData, sent: int, limits: Limits) -> None:
+    """Raise InvalidModel if a file says that it becomes larger than it may; that it may lie others must expect."""
+    if metadata.num_row_groups * metadata.num_columns > limits.cells:
+        raise InvalidModel(
+            too_many("pieces of columns", metadata.num_row_groups * metadata.num_columns, limits.cells)
+        )
+    unpacked = values = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        unpacked += group.total_byte_size
+        values += sum(group.column(place).num_values for place in range(metadata.num_columns))
+    if values > limits.cells:
+        raise InvalidModel(too_many("values", values, limits.cells))
+    if (cap := limits.unpacked_bytes(sent)) < max(unpacked, 8 * values):
+        raise InvalidModel(too_many("bytes, unpacked,", max(unpacked, 8 * values), cap))
 
 
 def _read(read: Callable[[], pa.Table], code: str, what: str) -> pa.Table:

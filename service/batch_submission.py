@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +10,15 @@ import orjson
 from starlette.requests import Request
 
 from model.errors import Issue
-from service.bodies import Body
+from model.limits import DESIGN_CELLS
+from service.apart import Ask
+from service.bodies import Body, work_on
 from service.callbacks import call_back_about_batch, checker
-from service.datasets import opener
+from service.datasets import opener, payloads
 from service.deps import Services
 from service.members import Candidate, read_members
 from service.problems import document, summarize
+from service.settings import Limits
 from service.submission import Submission, prepare, submit_many
 from store.base import QueueFull, StoreFull
 from store.batches import BatchRecord, Member
@@ -25,15 +28,31 @@ from store.callbacks import TooManyCallbacks
 _AT_ONCE = 100
 _BYTES_AT_ONCE = 4 << 20
 _PROBLEM_BYTES = 16 << 10
+_Prepared = tuple[Candidate, Submission | None]
 
 
-def accept_batch(request: Request, here: Services, tenant: str, body: Body) -> BatchRecord:
+async def accept_batch(request: Request, here: Services, tenant: str, body: Body) -> BatchRecord:
     """Read a batch, submit its fits and keep it.
 
     Raises InvalidModel for what is wrong with the batch as a whole, StoreUnavailable and StoreFull.
     """
-    asked = read_members(body, here.settings.limits, opener(here, tenant), checker(here, tenant))
-    members = tuple(_submit_all(request, here, tenant, asked.candidates))
+    members: list[Member] = []
+    asked: dict[str, Ask] = {
+        "dataset": payloads(here, tenant),
+        "callback": checker(here, tenant),
+        "submit": lambda some: members.extend(_submit(request, here, some)),
+    }
+
+    def keep(read: tuple[str | None, Sequence[_Prepared]]) -> BatchRecord:
+        callback_url, last = read
+        members.extend(_submit(request, here, last))
+        return _keep(here, tenant, tuple(members), callback_url)
+
+    arguments = here.settings.limits, body.media_type, tenant
+    return await work_on(here, body, _read, *arguments, asked=asked, then=keep)
+
+
+def _keep(here: Services, tenant: str, members: tuple[Member, ...], callback_url: str | None) -> BatchRecord:
     name = base64.b32encode(secrets.token_bytes(17)).decode().lower()[:26]
     try:
         record = here.batches.create(f"bat_{name}", tenant, members)
@@ -43,32 +62,33 @@ def accept_batch(request: Request, here: Services, tenant: str, body: Body) -> B
         here.store.cancel_many(own, tenant)
         raise
     fit_ids = [member.fit_id for member in members if member.fit_id is not None]
-    call_back_about_batch(here, tenant, record.id, asked.callback_url, fit_ids)
+    call_back_about_batch(here, tenant, record.id, callback_url, fit_ids)
     return record
 
 
-def _submit_all(
-    request: Request, here: Services, tenant: str, candidates: Iterable[Candidate]
-) -> Iterator[Member]:
-    """Submit the sound members, some at a time, and give all as they were listed."""
-    waiting: list[tuple[Candidate, Submission | None]] = []
+def _read(
+    ask: Ask, body: bytes, cells: int, limits: Limits, media_type: str, tenant: str
+) -> tuple[str | None, list[_Prepared]]:
+    """Let the sound members be submitted some at a time; give the address of a callback, and the last members."""
+    read = read_members(media_type, body, limits, opener(ask), lambda url: ask("callback", url), cells)
+    waiting: list[_Prepared] = []
     held = 0
-    for candidate in candidates:
+    # None of a small body is submitted before all are read: one may prove costly, and all begins anew.
+    at_once = _AT_ONCE if cells == DESIGN_CELLS else limits.batch_members
+    for candidate in read.candidates:
+        if len(waiting) == at_once or (held > _BYTES_AT_ONCE and cells == DESIGN_CELLS):
+            ask("submit", waiting)
+            waiting, held = [], 0
         submission = None
         if candidate.checked is not None:
-            submission = prepare(here, tenant, *candidate.checked, queue="batch")
+            submission = prepare(tenant, *candidate.checked, 0.0, queue="batch")
             held += len(submission.payload)
         # Its plan has said all it had to; the table and the design of many would fill the memory.
         waiting.append((replace(candidate, checked=None), submission))
-        if len(waiting) == _AT_ONCE or held > _BYTES_AT_ONCE:
-            yield from _submit(request, here, waiting)
-            waiting, held = [], 0
-    yield from _submit(request, here, waiting)
+    return read.callback_url, waiting
 
 
-def _submit(
-    request: Request, here: Services, some: Sequence[tuple[Candidate, Submission | None]]
-) -> Iterator[Member]:
+def _submit(request: Request, here: Services, some: Sequence[_Prepared]) -> Iterator[Member]:
     creations = iter(submit_many(here, [submission for _, submission in some if submission is not None]))
     for candidate, submission in some:
         creation = next(creations) if submission is not None else None

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from service.answers.batches import Batch, BatchList
 from service.batch_results import Results
 from service.batch_submission import accept_batch
-from service.bodies import ListBody, work_on
+from service.bodies import ListBody
 from service.caching import fresh, hold_to_condition
 from service.deps import Here, Services, Tenant
 from service.documentation import answers, header_parameters, list_request
@@ -56,7 +56,7 @@ async def submit_batch(request: Request, here: Here, tenant: Tenant, body: ListB
     accepted_media_type(request, JSON)
 
     async def answer() -> Response:
-        record = await work_on(here, body.data, lambda: accept_batch(request, here, tenant, body))
+        record = await accept_batch(request, here, tenant, body)
         return fresh(_view(record), 202, {"Location": f"/v1/batches/{record.id}"})
 
     return await once(request, here, tenant, body.media_type.encode() + b"\n" + body.data, answer)

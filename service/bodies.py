@@ -4,7 +4,8 @@ No more than the limit is ever kept, neither as it was sent nor unpacked.
 """
 
 import zlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -14,6 +15,9 @@ from anyio.to_thread import run_sync
 from fastapi import Depends
 from starlette.requests import Request
 
+from model.errors import Costly
+from model.limits import DESIGN_CELLS
+from service.apart import Ask, Work
 from service.deps import Here, Services
 from service.media_types import ARROW, CSV, JSON, NDJSON, PARQUET
 from service.problems import Refusal
@@ -23,6 +27,12 @@ Value = TypeVar("Value")
 
 _GZIP = 31  # zlib's number for a window of 32 KiB within a gzip header
 _LARGE = 1 << 20
+_SMALL = 1 << 18
+"""Bytes of a body whose reading holds the interpreter for some milliseconds only."""
+_ANY_WORK = 128 << 20
+"""Bytes that any work apart may take beside what a file is unpacked to."""
+_FEW_CELLS = 1 << 21
+"""Cells of a design that is made beside other requests: 16 MiB."""
 _ENCODINGS = {"identity", "gzip", "zstd"}
 
 
@@ -51,19 +61,43 @@ def body_of(*media_types: str) -> Callable[[Request, Services], Coroutine[Any, A
     return read
 
 
-async def json_body(body: Annotated[Body, Depends(body_of(JSON))]) -> bytes:
-    """Read a body of JSON."""
-    return body.data
-
-
-JsonBody = Annotated[bytes, Depends(json_body)]
+JsonBody = Annotated[Body, Depends(body_of(JSON))]
 RowsBody = Annotated[Body, Depends(body_of(JSON, CSV, ARROW, PARQUET))]
 ListBody = Annotated[Body, Depends(body_of(JSON, NDJSON))]
 
 
-async def work_on(here: Services, body: bytes, work: Callable[[], Value]) -> Value:
-    """Do in a thread what needs the whole body; large ones wait for each other."""
-    return await run_sync(work, limiter=here.heavy if len(body) > _LARGE else None)
+async def work_on(
+    here: Services,
+    body: Body,
+    work: Work,
+    *arguments: Any,
+    asked: Mapping[str, Ask],
+    then: Callable[[Any], Value],
+) -> Value:
+    """Do what needs a whole body, `work(ask, body, cells, *arguments)`, and then, in a thread, what follows.
+
+    A body that is small is worked on in a thread, unless it proves costly: it names a large data set, or its design
+    would have more than so many `cells`. What is large, and Parquet, which may become large, is worked on apart from
+    this process; few such bodies at a time.
+    """
+
+    def ask(name: str, *questions: Any) -> Any:
+        answer = asked[name](*questions)
+        if isinstance(answer, bytes) and len(answer) > _SMALL:
+            raise Costly
+        return answer
+
+    if len(body.data) <= _SMALL and body.media_type != PARQUET:
+        with suppress(Costly):
+            return await run_sync(lambda: then(work(ask, body.data, _FEW_CELLS, *arguments)))
+
+    def apart() -> Value:
+        # A file says how large it becomes and may lie; all else is bounded by counting what is in it.
+        unpacked = here.settings.limits.unpacked_bytes(len(body.data))
+        most = _ANY_WORK + 4 * unpacked if body.media_type == PARQUET else None
+        return then(here.apart.do(work, body.data, DESIGN_CELLS, *arguments, asked=asked, most_bytes=most))
+
+    return await run_sync(apart, limiter=here.heavy)
 
 
 def _media_type(request: Request, accepted: tuple[str, ...]) -> str:

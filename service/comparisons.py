@@ -54,7 +54,7 @@ async def compare_fits(here: Here, tenant: Reader, body: JsonBody) -> Response:
     """Compare what fits of the same data predict of rows they have not seen: differences of elpd, stacking weights."""
 
     def answer() -> Response:
-        ids, issues = read_comparison(body, here.settings.limits)
+        ids, issues = read_comparison(body.data, here.settings.limits)
         records = _records(here, tenant, ids, issues)
         if not issues:
             issues = _differences(here, records)

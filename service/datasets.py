@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, cast, get_args
 
 from fastapi import APIRouter, Query
@@ -14,6 +15,7 @@ from model.frame.column import Column, Kind
 from model.frame.levels import distinct
 from model.frame.table import Table
 from service.answers.datasets import Dataset, DatasetList
+from service.apart import Ask
 from service.bodies import Body, RowsBody, work_on
 from service.caching import fresh, hold_to_condition
 from service.deps import Here, Services, Tenant
@@ -23,6 +25,7 @@ from service.media_types import CSV, JSON
 from service.problems import Refusal
 from service.reading import OpenDataset, read_data
 from service.requests.common import Data
+from service.settings import Limits
 from service.tabular import read_rows
 from service.views import timestamp
 from store.codec import pack, unpack
@@ -76,15 +79,14 @@ async def upload_dataset(
     A column of CSV is boolean, integer or number if all its cells are, else text; digits that begin with 0 are text.
     """
 
-    def keep() -> Response:
-        table = _read(here, body, types, missing)
-        record = describe(tenant, table)
-        record, new = here.datasets.put(record, pack(*table.to_parts()))
+    def keep(made: tuple[DatasetRecord, bytes]) -> Response:
+        record, new = here.datasets.put(*made)
         location = {"Location": f"/v1/datasets/{record.id}"}
         return fresh(_view(record), 201 if new else 200, location)
 
     async def answer() -> Response:
-        return await work_on(here, body.data, keep)
+        arguments = body.media_type, tenant, here.settings.limits, types, missing
+        return await work_on(here, body, _made, *arguments, asked={}, then=keep)
 
     asked = f"{body.media_type}?{request.url.query}\n".encode()
     return await once(request, here, tenant, asked + body.data, answer)
@@ -149,19 +151,38 @@ def delete_dataset(request: Request, here: Here, tenant: Tenant, dataset_id: str
     return Response(status_code=204)
 
 
-def opener(here: Services, tenant: str) -> OpenDataset:
-    """Give the function that finds the tenant's data sets for a request that names them."""
+def payloads(here: Services, tenant: str) -> Callable[[str], bytes]:
+    """Give the function that finds the tenant's data sets, as they are stored, for a request that names them."""
 
-    def open_dataset(dataset_id: str) -> Table:
+    def payload_of(dataset_id: str) -> bytes:
         try:
             payload = here.datasets.payload(_find(here, tenant, dataset_id).id)
         except Refusal:
             payload = None
         if payload is None:
             raise InvalidModel(Issue("unknown-dataset", "There is no data set with this id.", "/dataset"))
-        return Table.from_parts(*unpack(payload))
+        return payload
 
-    return open_dataset
+    return payload_of
+
+
+def opener(ask: Ask) -> OpenDataset:
+    """Give the function that opens data sets for work that asks for them as `dataset`."""
+    return lambda dataset_id: Table.from_parts(*unpack(ask("dataset", dataset_id)))
+
+
+def _made(
+    ask: Ask,
+    body: bytes,
+    cells: int,
+    media_type: str,
+    tenant: str,
+    limits: Limits,
+    types: list[str],
+    missing: list[str],
+) -> tuple[DatasetRecord, bytes]:
+    table = _read(Body(media_type, body), limits, types, missing)
+    return describe(tenant, table), pack(*table.to_parts())
 
 
 def describe(tenant: str, table: Table) -> DatasetRecord:
@@ -196,16 +217,16 @@ def _find(here: Services, tenant: str, dataset_id: str) -> DatasetRecord:
     return record
 
 
-def _read(here: Services, body: Body, types: list[str], missing: list[str]) -> Table:
+def _read(body: Body, limits: Limits, types: list[str], missing: list[str]) -> Table:
     if body.media_type == CSV:
-        return read_rows(body, here.settings.limits, _kinds(types), frozenset(missing))
+        return read_rows(body, limits, _kinds(types), frozenset(missing))
     if types or missing:
         raise Refusal(
             "invalid-parameter", "`types` and `missing` are for CSV; other formats say it themselves."
         )
     if body.media_type == JSON:
-        return read_data(body.data, here.settings.limits)
-    return read_rows(body, here.settings.limits)
+        return read_data(body.data, limits)
+    return read_rows(body, limits)
 
 
 def _kinds(types: list[str]) -> dict[str, Kind]:

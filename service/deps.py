@@ -14,6 +14,7 @@ from fastapi.dependencies.utils import get_flat_params, request_params_to_args
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
+from service.apart import Apart
 from service.keys import NOBODY_IN_PARTICULAR, KeyRing, Scope
 from service.loos import Loos
 from service.metering import Metrics
@@ -54,6 +55,7 @@ class Services:
     budgets: StoreSettings
     callbacks: Callbacks
     secrets: Secrets
+    apart: Apart
     # Large bodies become many times their size while they are read, so few are read at a time.
     heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     # Pictures are drawn one after the other: matplotlib is not safe with threads.

@@ -8,17 +8,19 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from service.answers.fits import Fit, FitList
+from service.apart import Ask
 from service.bodies import JsonBody, work_on
 from service.caching import fresh, hold_to_condition, lasting, tag_of, to_json
 from service.callbacks import checker
-from service.datasets import opener
+from service.datasets import opener, payloads
 from service.deps import Here, Services, Tenant, deep_object
 from service.documentation import answers, header_parameters, json_request
 from service.idempotency import once
 from service.lookup import find
 from service.reading import read_fit
 from service.requests.fits import FitRequest
-from service.submission import submit
+from service.settings import Limits
+from service.submission import Submission, prepare, submit
 from service.views import fit_view
 from service.waiting import preference_headers, preferred_wait, until_ended
 from store.records import FitRecord, FitStatus
@@ -68,19 +70,24 @@ async def submit_fit(request: Request, here: Here, tenant: Tenant, body: JsonBod
     `Prefer: wait=N` (at most 30) holds the answer until the fit has ended, or N seconds are over.
     """
 
-    def accept() -> tuple[FitRecord, bool]:
-        checks = opener(here, tenant), checker(here, tenant)
-        return submit(here, tenant, *read_fit(body, here.settings.limits, *checks))
-
     async def answer() -> Response:
-        record, created = await work_on(here, body, accept)
+        record, created = await work_on(
+            here,
+            body,
+            _prepared,
+            here.settings.limits,
+            tenant,
+            here.settings.batch_cost,
+            asked={"dataset": payloads(here, tenant), "callback": checker(here, tenant)},
+            then=lambda submission: submit(here, submission),
+        )
         wait = preferred_wait(request, here.settings.limits.wait_seconds)
         record = await until_ended(request, here, record, wait)
         status = 200 if not created else 201 if record.status.terminal else 202
         headers = {"Location": f"/v1/fits/{record.id}", **preference_headers(wait)}
         return _describe(here, record, status, headers)
 
-    return await once(request, here, tenant, body, answer)
+    return await once(request, here, tenant, body.data, answer)
 
 
 @router.get(
@@ -179,6 +186,13 @@ def cancel_fit(here: Here, tenant: Tenant, fit_id: str) -> Response:
     find(here, tenant, fit_id)
     record = here.store.request_cancel(fit_id) or find(here, tenant, fit_id)
     return _describe(here, record, 200 if record.status.terminal else 202)
+
+
+def _prepared(
+    ask: Ask, body: bytes, cells: int, limits: Limits, tenant: str, batch_cost: float
+) -> Submission:
+    request, plan = read_fit(body, limits, opener(ask), lambda url: ask("callback", url), cells)
+    return prepare(tenant, request, plan, batch_cost)
 
 
 def _describe(

@@ -1,5 +1,6 @@
 """The dry run: what a request for a fit would come to, with nothing queued and nothing kept."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,14 +10,17 @@ from model.equations.notations import equations
 from model.language.outline import outline
 from model.spec import ASSUMED_COMPILATION, FitPlan
 from service.answers.formulas import FormulaCheck
+from service.apart import Ask
 from service.bodies import JsonBody, work_on
-from service.caching import fresh
-from service.datasets import opener
+from service.caching import to_json
+from service.datasets import opener, payloads
 from service.deps import Here, Reader
 from service.documentation import answers, json_request
+from service.media_types import JSON
 from service.models import described
 from service.reading import read_check
 from service.requests.fits import ModelRequest
+from service.settings import Limits
 from service.sizes import result_bytes
 from store.base import Store, StoreUnavailable
 
@@ -32,25 +36,36 @@ router = APIRouter(prefix="/v1/formulas", tags=["formulas"])
 )
 async def check_formula(here: Here, tenant: Reader, body: JsonBody) -> Response:
     """Check a model as a fit would be checked; without data only the formula is read."""
-
-    def answer() -> Response:
-        request, plan = read_check(body, here.settings.limits, opener(here, tenant))
-        outlined = outline(request.formula)
-        if plan is None:
-            return fresh(outlined)
-        return fresh({**outlined, **_describe(plan), "estimate": _estimate(plan, here.store)})
-
-    return await work_on(here, body, answer)
+    asked: dict[str, Ask] = {
+        "dataset": payloads(here, tenant),
+        "compilation": lambda method: _measured(here.store, method),
+    }
+    return await work_on(here, body, _checked, here.settings.limits, asked=asked, then=_answer)
 
 
-def _estimate(plan: FitPlan, store: Store) -> dict[str, Any]:
-    """What the fit would cost: its compilation as the workers that are alive have measured it."""
+def _checked(ask: Ask, body: bytes, cells: int, limits: Limits) -> bytes:
+    request, plan = read_check(body, limits, opener(ask), cells)
+    outlined = outline(request.formula)
+    if plan is None:
+        return to_json(outlined)
+    estimate = _estimate(plan, ask("compilation", plan.method))
+    return to_json({**outlined, **_describe(plan), "estimate": estimate})
+
+
+def _answer(written: bytes) -> Response:
+    return Response(written, media_type=JSON, headers={"Cache-Control": "no-store"})
+
+
+def _measured(store: Store, method: str) -> list[float]:
+    """How long the workers that are alive have compiled for a method."""
     try:
-        measured = [
-            s.compile_seconds[plan.method] for s in store.workers() if plan.method in s.compile_seconds
-        ]
+        return [state.compile_seconds[method] for state in store.workers() if method in state.compile_seconds]
     except StoreUnavailable:
-        measured = []
+        return []
+
+
+def _estimate(plan: FitPlan, measured: Sequence[float]) -> dict[str, Any]:
+    """What the fit would cost: its compilation as the workers that are alive have measured it."""
     compilation = max(measured, default=ASSUMED_COMPILATION[plan.method])
     return {
         "seconds": compilation + plan.cost,

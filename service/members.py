@@ -15,7 +15,6 @@ from model.errors import InvalidModel, Issue, RanefError
 from model.frame.levels import distinct, level_label
 from model.frame.table import Table
 from model.spec import FitPlan
-from service.bodies import Body
 from service.caps import too_many
 from service.media_types import NDJSON
 from service.places import moving
@@ -55,18 +54,26 @@ class Members:
 
 
 def read_members(
-    body: Body, limits: Limits, open_dataset: OpenDataset, check_callback: CheckCallback
+    media_type: str,
+    body: bytes,
+    limits: Limits,
+    open_dataset: OpenDataset,
+    check_callback: CheckCallback,
+    cells: int,
 ) -> Members:
-    """Read a batch; raises InvalidModel for what is wrong with it as a whole, before the first member."""
-    if body.media_type == NDJSON:
-        lines = [line for line in body.data.splitlines() if line.strip()]
+    """Read a batch; raises InvalidModel for what is wrong with it as a whole, before the first member.
+
+    A member whose design would have more than so many `cells` raises Costly.
+    """
+    if media_type == NDJSON:
+        lines = [line for line in body.splitlines() if line.strip()]
         _check_count(len(lines), limits, None)
-        return Members(None, _listed(lines, limits, open_dataset, check_callback))
-    request = read_shape(BatchRequest, read_json(body.data, limits), limits)
+        return Members(None, _listed(lines, limits, open_dataset, check_callback, cells))
+    request = read_shape(BatchRequest, read_json(body, limits), limits)
     url = None if request.callback is None else request.callback.url
     issues = [] if url is None else check_callback(url)
     try:
-        candidates = _asked_for(request, limits, open_dataset, check_callback)
+        candidates = _asked_for(request, limits, open_dataset, check_callback, cells)
     except InvalidModel as error:
         raise InvalidModel([*issues, *error.issues]) from None
     if issues:
@@ -75,17 +82,21 @@ def read_members(
 
 
 def _asked_for(
-    request: BatchRequest, limits: Limits, open_dataset: OpenDataset, check_callback: CheckCallback
+    request: BatchRequest,
+    limits: Limits,
+    open_dataset: OpenDataset,
+    check_callback: CheckCallback,
+    cells: int,
 ) -> Iterator[Candidate]:
     if request.fits is not None:
         _check_count(len(request.fits), limits, "/fits")
-        return _listed(request.fits, limits, open_dataset, check_callback)
+        return _listed(request.fits, limits, open_dataset, check_callback, cells)
     with moving(lambda pointer: "/template" + pointer, everything=True):
-        template, table = read_template(request.template, limits, open_dataset, check_callback)
+        template, table = read_template(request.template, limits, open_dataset, check_callback, cells)
     assert request.split_by is not None
     values, index = _split(table, request.split_by)
     _check_count(len(values), limits, "/split_by")
-    return _parts(template, table, values, index, limits)
+    return _parts(template, table, values, index, limits, cells)
 
 
 def _check_count(count: int, limits: Limits, pointer: str | None) -> None:
@@ -100,6 +111,7 @@ def _listed(
     limits: Limits,
     open_dataset: OpenDataset,
     check_callback: CheckCallback,
+    cells: int,
 ) -> Iterator[Candidate]:
     seen: set[str] = set()
     for number, document in enumerate(documents):
@@ -109,7 +121,7 @@ def _listed(
         except InvalidModel as error:
             yield Candidate(str(number), None, error.issues)
             continue
-        yield _candidate(custom_id, partial(check_fit, rest, limits, open_dataset, check_callback))
+        yield _candidate(custom_id, partial(check_fit, rest, limits, open_dataset, check_callback, cells))
 
 
 def _candidate(custom_id: str, check: Callable[[], tuple[FitRequest, FitPlan]]) -> Candidate:
@@ -118,7 +130,7 @@ def _candidate(custom_id: str, check: Callable[[], tuple[FitRequest, FitPlan]]) 
         return Candidate(custom_id, check())
     except InvalidModel as error:
         return Candidate(custom_id, None, error.issues)
-    except RanefError:
+    except (RanefError, MemoryError):
         # The store does not answer, or something else is wrong with the whole batch.
         raise
     except Exception:
@@ -161,16 +173,17 @@ def _parts(
     values: Sequence[str],
     index: NDArray[np.int64],
     limits: Limits,
+    cells: int,
 ) -> Iterator[Candidate]:
     # One sort instead of a look at every row for each value.
     order = np.argsort(index, kind="stable")
     ends = np.cumsum(np.bincount(index, minlength=len(values)))
     for number, value in enumerate(values):
         rows = order[ends[number - 1] if number else 0 : ends[number]]
-        yield _candidate(value, partial(_planned, template, table, rows, limits))
+        yield _candidate(value, partial(_planned, template, table, rows, limits, cells))
 
 
 def _planned(
-    template: FitRequest, table: Table, rows: NDArray[np.int64], limits: Limits
+    template: FitRequest, table: Table, rows: NDArray[np.int64], limits: Limits, cells: int
 ) -> tuple[FitRequest, FitPlan]:
-    return template, plan_of(template, table.take(rows), limits)
+    return template, plan_of(template, table.take(rows), limits, cells)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -18,11 +19,12 @@ from model.predictions.predict import Prediction, predict
 from model.predictions.row_contrasts import ContrastDraws, RowContrast
 from model.results.posterior import Posterior
 from service.answers.predictions import Predictions
+from service.apart import Ask
 from service.bodies import Body, RowsBody, work_on
 from service.caching import fresh, to_json
 from service.columnar import batch, write, write_batches
-from service.datasets import opener
-from service.deps import Here, Reader, Services
+from service.datasets import opener, payloads
+from service.deps import Here, Reader
 from service.documentation import answers, rows_request
 from service.lookup import find_ended, posterior_of
 from service.media_types import CSV, JSON, TABLES
@@ -31,6 +33,7 @@ from service.places import in_dataset, in_no_json, moving
 from service.problems import Refusal
 from service.reading import check_prediction_rows, read_prediction
 from service.requests.predictions import PredictionRequest
+from service.settings import Limits
 from service.tabular import read_rows
 
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
@@ -95,9 +98,7 @@ async def post_predictions(
     }
     given = {name: value for name, value in said.items() if value is not None}
 
-    def answer() -> Response:
-        posterior = posterior_of(here, find_ended(here, tenant, fit_id))
-        asked, table = _read(here, tenant, body, posterior, given)
+    def answer(posterior: Posterior, asked: PredictionRequest, table: Table) -> Response:
         if asked.layout == "records" and (media_type != JSON or asked.returns == "draws"):
             raise Refusal("conflicting-fields", "The layout `records` is one of summaries as JSON.")
         if asked.contrasts and media_type != JSON:
@@ -106,21 +107,40 @@ async def post_predictions(
         with moving(move):
             return _answer(posterior, table, asked, media_type)
 
-    return await work_on(here, body.data, answer)
+    posterior = await run_sync(lambda: posterior_of(here, find_ended(here, tenant, fit_id)))
+    return await work_on(
+        here,
+        body,
+        _read,
+        body.media_type,
+        here.settings.limits,
+        posterior.chains * posterior.draws,
+        _kinds(posterior.encoding),
+        given,
+        asked={"dataset": payloads(here, tenant)},
+        then=lambda read: answer(posterior, *read),
+    )
 
 
 def _read(
-    here: Services, tenant: str, body: Body, posterior: Posterior, given: Mapping[str, Any]
+    ask: Ask,
+    body: bytes,
+    cells: int,
+    media_type: str,
+    limits: Limits,
+    draws: int,
+    kinds: Mapping[str, Kind],
+    given: Mapping[str, Any],
 ) -> tuple[PredictionRequest, Table]:
-    limits, draws = here.settings.limits, posterior.chains * posterior.draws
-    if body.media_type == JSON:
+    if media_type == JSON:
         if given:
             raise Refusal(
                 "invalid-parameter", "A body of JSON says itself what the query says of other rows."
             )
-        return read_prediction(body.data, limits, draws, opener(here, tenant))
+        asked, table = read_prediction(body, limits, draws, opener(ask))
+        return asked.model_copy(update={"data": None}), table
     asked = PredictionRequest.model_validate(given)
-    table = read_rows(body, limits, known=_kinds(posterior.encoding))
+    table = read_rows(Body(media_type, body), limits, known=kinds)
     check_prediction_rows(asked, table, limits, draws)
     return asked, table
 

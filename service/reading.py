@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from model.errors import InvalidModel, Issue
 from model.frame.table import Table, escape_pointer
 from model.language.formula import parse
+from model.limits import DESIGN_CELLS
 from model.predictions.row_contrasts import contrast_issues
 from model.priors import PriorStatement
 from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
@@ -40,17 +41,28 @@ _SHAPES_THE_MODEL = frozenset(
 
 
 def read_fit(
-    body: bytes, limits: Limits, open_dataset: OpenDataset, check_callback: CheckCallback
+    body: bytes,
+    limits: Limits,
+    open_dataset: OpenDataset,
+    check_callback: CheckCallback,
+    cells: int = DESIGN_CELLS,
 ) -> tuple[FitRequest, FitPlan]:
-    """Read the request for a fit and do every check that needs no sampling; raises InvalidModel."""
-    return check_fit(read_json(body, limits), limits, open_dataset, check_callback)
+    """Read the request for a fit and do every check that needs no sampling.
+
+    Raises InvalidModel, and Costly if the design would have more than so many `cells`.
+    """
+    return check_fit(read_json(body, limits), limits, open_dataset, check_callback, cells)
 
 
 def check_fit(
-    document: object, limits: Limits, open_dataset: OpenDataset, check_callback: CheckCallback
+    document: object,
+    limits: Limits,
+    open_dataset: OpenDataset,
+    check_callback: CheckCallback,
+    cells: int = DESIGN_CELLS,
 ) -> tuple[FitRequest, FitPlan]:
-    """Check a request for a fit that was read from JSON; raises InvalidModel."""
-    request, plan, issues = _check_model(document, FitRequest, limits, open_dataset)
+    """Check a request for a fit that was read from JSON; raises InvalidModel and Costly."""
+    request, plan, issues = _check_model(document, FitRequest, limits, open_dataset, cells)
     if isinstance(request, FitRequest):
         issues += _metadata_issues(request.metadata, limits)
         issues += check_callback(request.callback.url) if request.callback is not None else []
@@ -68,9 +80,16 @@ def read_shape(schema: type[Request], document: object, limits: Limits) -> Reque
 
 
 def read_template(
-    document: object, limits: Limits, open_dataset: OpenDataset, check_callback: CheckCallback
+    document: object,
+    limits: Limits,
+    open_dataset: OpenDataset,
+    check_callback: CheckCallback,
+    cells: int = DESIGN_CELLS,
 ) -> tuple[FitRequest, Table]:
-    """Check all of a request for a fit that does not depend on which of its rows are used; raises InvalidModel."""
+    """Check all of a request for a fit that does not depend on which of its rows are used.
+
+    Raises InvalidModel and Costly.
+    """
     request, wrong, issues = _validate(FitRequest, document, limits)
     table = None
     if request is not None:
@@ -80,7 +99,7 @@ def read_template(
         table = _try(issues, lambda: _rows_of(asked, limits, open_dataset))
         rest = wrong | {"data", "dataset", "metadata", "cache", "callback"}
         _, _, others = _check_model(
-            {"formula": "", **_without(document, rest)}, ModelRequest, limits, open_dataset
+            {"formula": "", **_without(document, rest)}, ModelRequest, limits, open_dataset, cells
         )
         issues += others if "formula" not in wrong else []
     if issues or request is None or table is None:
@@ -88,17 +107,19 @@ def read_template(
     return request, table
 
 
-def plan_of(request: FitRequest, table: Table, limits: Limits) -> FitPlan:
-    """Plan the fit of some rows by a request that is sound otherwise; raises InvalidModel."""
-    plan = prepare(_spec(request, table))
+def plan_of(request: FitRequest, table: Table, limits: Limits, cells: int = DESIGN_CELLS) -> FitPlan:
+    """Plan the fit of some rows by a request that is sound otherwise; raises InvalidModel and Costly."""
+    plan = prepare(_spec(request, table), cells=cells)
     if issues := _size_issues(plan, limits):
         raise InvalidModel(issues)
     return plan
 
 
-def read_check(body: bytes, limits: Limits, open_dataset: OpenDataset) -> tuple[ModelRequest, FitPlan | None]:
-    """Read the request for a dry run; there is a plan if there are data. Raises InvalidModel."""
-    request, plan, issues = _check_model(read_json(body, limits), ModelRequest, limits, open_dataset)
+def read_check(
+    body: bytes, limits: Limits, open_dataset: OpenDataset, cells: int = DESIGN_CELLS
+) -> tuple[ModelRequest, FitPlan | None]:
+    """Read the request for a dry run; there is a plan if there are data. Raises InvalidModel and Costly."""
+    request, plan, issues = _check_model(read_json(body, limits), ModelRequest, limits, open_dataset, cells)
     if issues or request is None:
         raise InvalidModel(issues)
     return request, plan
@@ -152,7 +173,7 @@ def check_prediction_rows(request: PredictionRequest, table: Table, limits: Limi
 
 
 def _check_model(
-    document: object, schema: type[ModelRequest], limits: Limits, open_dataset: OpenDataset
+    document: object, schema: type[ModelRequest], limits: Limits, open_dataset: OpenDataset, cells: int
 ) -> tuple[ModelRequest | None, FitPlan | None, list[Issue]]:
     request, wrong, issues = _validate(schema, document, limits)
     if request is None:
@@ -178,7 +199,7 @@ def _check_model(
     table = _try(issues, lambda: _rows_of(request, limits, open_dataset))
     if table is not None and wrong.isdisjoint(_SHAPES_THE_MODEL):
         spec = _spec(request, table)
-        plan = _try(issues, lambda: _prepare(spec, None if request.dataset is None else in_dataset))
+        plan = _try(issues, lambda: _prepare(spec, None if request.dataset is None else in_dataset, cells))
         issues += _size_issues(plan, limits) if plan is not None else []
     elif "formula" not in wrong:
         _try(issues, lambda: parse(request.formula))
@@ -264,9 +285,9 @@ def _read_table(data: Data, limits: Limits) -> Table:
     return Table.from_records(records)
 
 
-def _prepare(spec: FitSpec, move: Move | None) -> FitPlan:
+def _prepare(spec: FitSpec, move: Move | None, cells: int) -> FitPlan:
     with moving(move):
-        return prepare(spec)
+        return prepare(spec, cells=cells)
 
 
 def _spec(request: ModelRequest, table: Table) -> FitSpec:

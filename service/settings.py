@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from model.spec import MAX_TOTAL_DRAWS
 
 MEBIBYTE = 1 << 20
+_UNPACKED_FREELY = 16 * MEBIBYTE
 
 
 class Limits(BaseSettings):
@@ -41,6 +42,10 @@ class Limits(BaseSettings):
     exported_numbers: PositiveInt = 20_000_000  # in one answer of draws
     page: PositiveInt = 100
     wait_seconds: PositiveInt = 30
+
+    def unpacked_bytes(self, sent: int) -> int:
+        """How large a file that is packed inside, as Parquet is, may become."""
+        return min(2 * self.body_bytes, max(_UNPACKED_FREELY, self.inflation * sent))
 
 
 class ServiceSettings(BaseSettings):
@@ -72,6 +77,9 @@ class ServiceSettings(BaseSettings):
     header_bytes: PositiveInt = 32 * 1024
     # A client that dawdles with its body is not waited for longer.
     body_seconds: PositiveFloat = 60.0
+    # A large body is read and checked by a process of its own, which may take so much memory and computing time.
+    check_bytes: PositiveInt = 1024 * MEBIBYTE
+    check_seconds: PositiveFloat = 20.0
     posterior_cache_bytes: PositiveInt = 256 * MEBIBYTE
     loo_cache_bytes: PositiveInt = 64 * MEBIBYTE
     cache_max_age: PositiveInt = 3600

@@ -39,11 +39,11 @@ class Submission:
 
 
 def prepare(
-    here: Services, tenant: str, request: FitRequest, plan: FitPlan, queue: str | None = None
+    tenant: str, request: FitRequest, plan: FitPlan, batch_cost: float, queue: str | None = None
 ) -> Submission:
     """Name a fit and write down what its worker needs.
 
-    Without `queue` what the fit costs decides in which one it waits.
+    Without `queue` a fit that costs more than `batch_cost` seconds waits in the queue `batch`.
     """
     nonce = "" if request.cache else secrets.token_hex(16)
     record = FitRecord(
@@ -53,7 +53,7 @@ def prepare(
         family={"name": plan.family.name, "link": plan.family.link},
         rows=plan.rows,
         dropped_rows=plan.dropped_rows,
-        queue=queue or ("batch" if plan.cost > here.settings.batch_cost else "interactive"),
+        queue=queue or ("batch" if plan.cost > batch_cost else "interactive"),
         method=plan.method,
         method_reason=plan.method_reason,
         warnings=tuple(asdict(notice) for notice in plan.warnings),
@@ -62,12 +62,12 @@ def prepare(
     return Submission(record, pack(*plan.to_parts()), request.callback)
 
 
-def submit(here: Services, tenant: str, request: FitRequest, plan: FitPlan) -> tuple[FitRecord, bool]:
+def submit(here: Services, submission: Submission) -> tuple[FitRecord, bool]:
     """Store a fit and queue it, unless it is there; gives its record, and whether it is new.
 
     Raises StoreUnavailable, StoreFull, QueueFull and TooManyCallbacks.
     """
-    (creation,) = submit_many(here, [prepare(here, tenant, request, plan)])
+    (creation,) = submit_many(here, [submission])
     if isinstance(creation, tuple):
         return creation
     raise creation

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from model import limits
-from model.errors import InvalidModel, Issue, Notice
+from model.errors import Costly, InvalidModel, Issue, Notice
 from model.frame import checks
 from model.frame.assembly import assemble, collecting
 from model.frame.bases import Learnt
@@ -38,15 +38,16 @@ def learn(
     levels: Mapping[str, Sequence[Value]] | None = None,
     missing: Missing = "error",
     aliased: Aliased = "error",
+    cells: int = limits.DESIGN_CELLS,
 ) -> tuple[Encoding, Design]:
     """Learn from training data all that is needed to encode any data, and give their own design, as `encode` would make
-    it again; raises InvalidModel with every issue.
+    it again; raises InvalidModel with every issue, and Costly if the design would have more than so many `cells`.
 
     `levels` orders the values of categorical columns (and names grouping levels that have no rows), `missing`
     says what becomes of rows with missing values, `aliased` of columns of X that are combinations of others.
     """
     with _shown_in(formula.source):
-        return _learn(formula.resolve(table.names), table, levels or {}, missing, aliased)
+        return _learn(formula.resolve(table.names), table, levels or {}, missing, aliased, cells)
 
 
 _SHOWN = ("several-columns", "column-type")
@@ -69,7 +70,12 @@ def _shown_in(source: str) -> Iterator[None]:
 
 
 def _learn(
-    formula: Formula, table: Table, levels: Mapping[str, Sequence[Value]], missing: Missing, aliased: Aliased
+    formula: Formula,
+    table: Table,
+    levels: Mapping[str, Sequence[Value]],
+    missing: Missing,
+    aliased: Aliased,
+    cells: int,
 ) -> tuple[Encoding, Design]:
     if unknown := checks.unknown_columns(formula, table):
         raise InvalidModel(unknown)
@@ -95,6 +101,8 @@ def _learn(
     too_large = [*_too_large(encoding), *_too_many_cells(encoding, used.rows)]
     if issues := too_large or [*_too_much_work(encoding)] or [*_ambiguous(encoding)]:
         raise InvalidModel(issues)
+    if used.rows * _width(encoding) > cells:
+        raise Costly
     design = assemble(encoding, used, response=True)
     lost, alias_notices = aliased_columns(design.x, design.coefficients, design.intercept, aliased)
     left_out = frozenset(lost)
@@ -202,10 +210,14 @@ def _too_large(encoding: Encoding) -> Iterator[Issue]:
 
 
 def _too_many_cells(encoding: Encoding, rows: int) -> Iterator[Issue]:
-    width = encoding.matrix.width + sum(factor.width for factor in encoding.factors)
+    width = _width(encoding)
     if rows * width > limits.DESIGN_CELLS:
         message = f"The design would have {rows} rows of {width} numbers; the limit is {limits.DESIGN_CELLS} in all."
         yield Issue("design-too-large", message, "/formula")
+
+
+def _width(encoding: Encoding) -> int:
+    return encoding.matrix.width + sum(factor.width for factor in encoding.factors)
 
 
 def _too_much_work(encoding: Encoding) -> Iterator[Issue]:

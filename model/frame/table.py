@@ -109,6 +109,8 @@ class Table:
         arrays: dict[str, NDArray[Any]] = {}
         for number, (name, column) in enumerate(self.columns.items()):
             meta.append({"name": name, "kind": column.kind, "dictionary": list(column.dictionary)})
+            if column.kind == "number" and column.empty:
+                continue  # a column of nothing says no more than its length
             arrays[f"{number}.values"] = column.values
             if column.missing is not None:
                 arrays[f"{number}.missing"] = column.missing
@@ -117,6 +119,7 @@ class Table:
     @classmethod
     def from_parts(cls, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Rebuild the table that `to_parts` took apart."""
+        rows = meta["rows"]
         columns = {
             entry["name"]: Column(
                 entry["kind"],
@@ -124,6 +127,8 @@ class Table:
                 arrays.get(f"{number}.missing"),
                 tuple(entry["dictionary"]),
             )
+            if f"{number}.values" in arrays
+            else Column("number", np.zeros(rows), np.ones(rows, dtype=np.bool_))
             for number, entry in enumerate(meta["columns"])
         }
         return cls(columns, meta["rows"], meta["layout"])

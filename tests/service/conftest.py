@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from model.results.posterior import Posterior
 from model.results.summary import summarize
 from model.spec import FitPlan
+from service.apart import Apart
 from service.app import create_app
 from service.settings import Limits, ServiceSettings
 from store.batches import MemoryBatches
@@ -45,9 +46,21 @@ def budgets() -> StoreSettings:
     return StoreSettings()
 
 
+@pytest.fixture(scope="session")
+def apart() -> Iterator[Apart]:
+    """Processes for large work, begun when the first test needs them."""
+    apart = Apart(ServiceSettings())
+    yield apart
+    apart.close()
+
+
 @pytest.fixture
 def app(
-    settings: ServiceSettings, store: MemoryStore, queued: list[tuple[str, str]], budgets: StoreSettings
+    settings: ServiceSettings,
+    store: MemoryStore,
+    queued: list[tuple[str, str]],
+    budgets: StoreSettings,
+    apart: Apart,
 ) -> FastAPI:
     return create_app(
         settings,
@@ -59,6 +72,7 @@ def app(
         rates=MemoryRates(),
         budgets=budgets,
         callback_store=MemoryCallbacks(store, budgets),
+        apart=apart,
     )
 
 
