@@ -261,9 +261,8 @@ def _work_when_told(link: socket.socket) -> NoReturn:
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Others take a gigabyte at once, before they know what of it they need.
-    pa.set_memory_pool(pa.system_memory_pool())
     pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
     with suppress(EOFError, ConnectionError):
         _send(link, pickle.dumps(os.getpid()))
         fresh = _resident()

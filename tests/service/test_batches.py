@@ -13,9 +13,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from model.frame.table import Table
+from model.limits import DESIGN_CELLS
 from service.answers.batches import Batch, BatchList
 from service.answers.common import Problem
-from service.bodies import Body
 from service.media_types import CSV, JSON, PARQUET, TABLES
 from service.members import UNEXPECTED, read_members
 from service.settings import Limits
@@ -128,8 +128,8 @@ def test_a_fault_of_ours_is_the_problem_of_its_member_alone() -> None:
         raise ValueError(name)
 
     members = [seeded(1), {"formula": "y ~ x", "dataset": "ds_" + "a" * 26}, seeded(2)]
-    body = Body(JSON, orjson.dumps({"fits": members}))
-    read = list(read_members(body, Limits(), open_dataset, lambda url: []).candidates)
+    body = orjson.dumps({"fits": members})
+    read = list(read_members(JSON, body, Limits(), open_dataset, lambda url: [], DESIGN_CELLS).candidates)
     assert [candidate.issues for candidate in read] == [(), (UNEXPECTED,), ()]
     assert [candidate.checked is not None for candidate in read] == [True, False, True]
 
@@ -138,9 +138,9 @@ def test_a_store_that_does_not_answer_is_no_members_fault() -> None:
     def open_dataset(name: str) -> Table:
         raise StoreUnavailable
 
-    body = Body(JSON, orjson.dumps({"fits": [{"formula": "y ~ x", "dataset": "ds_" + "a" * 26}]}))
+    body = orjson.dumps({"fits": [{"formula": "y ~ x", "dataset": "ds_" + "a" * 26}]})
     with pytest.raises(StoreUnavailable):
-        list(read_members(body, Limits(), open_dataset, lambda url: []).candidates)
+        list(read_members(JSON, body, Limits(), open_dataset, lambda url: [], DESIGN_CELLS).candidates)
 
 
 def test_equal_members_share_a_run(client: TestClient, queued: list[tuple[str, str]], finished: str) -> None:
