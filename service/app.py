@@ -28,11 +28,13 @@ from service import (
     models,
     predictions,
     problems,
+    signed_links,
 )
 from service.apart import Apart
 from service.deps import Enqueue, Services, only_known_parameters
 from service.draining import told_of_signals
 from service.keys import KeyRing
+from service.link_tokens import LinkTokens
 from service.loos import Loos
 from service.metering import Metered, Metrics
 from service.middleware import BoundedHead, HeadAsGet, LastResort, RequestLog
@@ -47,15 +49,34 @@ from store.batches import Batches
 from store.callbacks import Callbacks
 from store.datasets import Datasets
 from store.jobs import Jobs
+from store.links import Links
 from store.rates import Rates, RedisRates
 from store.redis import RedisStore
 from store.redis_batches import RedisBatches
 from store.redis_callbacks import RedisCallbacks
 from store.redis_datasets import RedisDatasets
+from store.redis_links import RedisLinks
 from store.replies import RedisReplies, Replies
 from store.settings import StoreSettings
 from store.signing import Secrets
 
+# What our operations read, and what clients in browsers add: EventSource in its replacements, OpenTelemetry.
+_ALLOWED = [
+    "Accept",
+    "Authorization",
+    "Cache-Control",
+    "Content-Encoding",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",
+    "Prefer",
+    "X-Request-ID",
+    "baggage",
+    "traceparent",
+    "tracestate",
+]
 _EXPOSED = [
     "ETag",
     "Idempotency-Replayed",
@@ -82,6 +103,7 @@ def create_app(
     budgets: StoreSettings | None = None,
     callback_store: Callbacks | None = None,
     apart: Apart | None = None,
+    link_store: Links | None = None,
 ) -> FastAPI:
     """Make the application; what is not given comes from the environment."""
     settings = settings or ServiceSettings()
@@ -113,6 +135,7 @@ def create_app(
         callback_store,
         Secrets.of(budgets),
         apart or Apart(settings),
+        link_store or RedisLinks(budgets),
     )
 
     @asynccontextmanager
@@ -143,12 +166,14 @@ def create_app(
         separate_input_output_schemas=False,
         redirect_slashes=False,
         middleware=[
+            # First, so that no other sees the token of a link.
+            Middleware(LinkTokens),
             Middleware(RequestLog),
             Middleware(
                 CORSMiddleware,
                 allow_origins=list(settings.cors_origins),
-                allow_methods=["GET", "POST", "DELETE"],
-                allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Prefer"],
+                allow_methods=["GET", "HEAD", "POST", "DELETE"],
+                allow_headers=_ALLOWED,
                 expose_headers=_EXPOSED,
             ),
             Middleware(BoundedHead, settings=settings),
@@ -162,7 +187,7 @@ def create_app(
     app.state.services = services
     problems.install(app)
     # The first are found first, and whoever asks for these asks often.
-    for resource in (health, fits, datasets, callbacks, models, checks, comparisons, formulas):
+    for resource in (health, fits, datasets, callbacks, signed_links, models, checks, comparisons, formulas):
         app.include_router(resource.router, dependencies=[Depends(accepts_json)])
     # These say for themselves which formats they have.
     for resource in (estimates, effects, predictions, draws, drawings, batches, events, metrics):

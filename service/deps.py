@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, get_origin
 
 from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import Depends, params
+from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_flat_params, request_params_to_args
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
 from service.apart import Apart
 from service.keys import NOBODY_IN_PARTICULAR, KeyRing, Scope
+from service.link_tokens import TOKENS
 from service.loos import Loos
 from service.metering import Metrics
 from service.posteriors import Posteriors
@@ -27,6 +30,7 @@ from store.base import Store
 from store.batches import Batches
 from store.callbacks import Callbacks
 from store.datasets import Datasets
+from store.links import LinkRecord, Links, link_id
 from store.rates import Rates
 from store.replies import Replies
 from store.settings import StoreSettings
@@ -56,6 +60,7 @@ class Services:
     callbacks: Callbacks
     secrets: Secrets
     apart: Apart
+    links: Links
     # Large bodies become many times their size while they are read, so few are read at a time.
     heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     # Pictures are drawn one after the other: matplotlib is not safe with threads.
@@ -81,16 +86,43 @@ Here = Annotated[Services, Depends(services)]
 
 async def tenant(request: Request, here: Here) -> str:
     """Name the tenant whose fits this request may see; GET needs the scope read, all else write."""
-    found = admit(request, here, Scope.READ if request.method == "GET" else Scope.WRITE)
+    if TOKENS in request.scope["state"]:
+        found = (await admit_by_link(request, here)).tenant
+    else:
+        found = admit(request, here, Scope.READ if request.method == "GET" else Scope.WRITE)
     await spend(request, here.rates, here.settings, found)
     return found
 
 
 async def reader(request: Request, here: Here) -> str:
     """Name the tenant of a request that changes nothing, though it is a POST for the sake of its body."""
+    if TOKENS in request.scope["state"]:
+        raise Refusal("link-insufficient")
     found = admit(request, here, Scope.READ)
     await spend(request, here.rates, here.settings, found)
     return found
+
+
+async def admit_by_link(request: Request, here: Services) -> LinkRecord:
+    """Give the link by which a request comes.
+
+    Raises Refusal: the link is none (any more), or is for something else; and StoreUnavailable.
+    """
+    tokens = request.scope["state"][TOKENS]
+    if "authorization" in request.headers:
+        raise Refusal("bad-request", "The request has both a key and a link; send one of them.")
+    link = await run_sync(here.links.get, link_id(tokens[0])) if len(tokens) == 1 else None
+    if link is None or not link.opened_by(tokens[0]) or not here.keys.still_has(link.key, link.tenant):
+        raise Refusal("link-invalid", headers={"WWW-Authenticate": 'Bearer realm="ranef"'})
+    if request.method != "GET" or not link.leads_to(request.url.path):
+        raise Refusal("link-insufficient")
+    return link
+
+
+async def still_admitted(request: Request, here: Services) -> None:
+    """Raise Refusal if a request came by a link that has expired or was revoked meanwhile."""
+    if TOKENS in request.scope["state"]:
+        await admit_by_link(request, here)
 
 
 async def administrator(request: Request, here: Here) -> str:
@@ -138,6 +170,8 @@ async def only_known_parameters(request: Request) -> None:
     objects = set(_deep_objects(route.openapi_extra or {}))
     given = [name for name, _ in request.query_params.multi_items()]
     listed = sorted(known) + [f"{name}[…]" for name in sorted(objects)]
+    if TOKENS in request.scope["state"] and not _has_tenant(route.dependant):
+        given.append("link")
     errors: list[object] = [
         {"loc": ("query", name), "msg": f"there is no such parameter; there are {listed or 'none'}"}
         for name in dict.fromkeys(given)
@@ -153,6 +187,10 @@ async def only_known_parameters(request: Request) -> None:
         # What is wrong with the known ones would otherwise be said only the next time.
         _, invalid = request_params_to_args(fields, request.query_params)
         raise RequestValidationError([*errors, *invalid])
+
+
+def _has_tenant(dependant: Dependant) -> bool:
+    return dependant.call in (tenant, reader) or any(map(_has_tenant, dependant.dependencies))
 
 
 def deep_object(request: Request, name: str) -> dict[str, str]:

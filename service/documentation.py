@@ -25,7 +25,14 @@ _EVERY_OPERATION = (
     "headers-too-large",
     "internal-error",
 )
-_WITH_A_KEY = ("key-required", "key-unknown", "scope-insufficient", "rate-limited")
+_WITH_A_KEY = (
+    "key-required",
+    "key-unknown",
+    "link-invalid",
+    "scope-insufficient",
+    "link-insufficient",
+    "rate-limited",
+)
 _EVERY_BODY = (
     "invalid-request",
     "invalid-json",

@@ -1,6 +1,7 @@
 """The history of a fit: as a stream of Server-Sent Events while it is made, or as a list."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from random import uniform
 from typing import Annotated
@@ -13,10 +14,11 @@ from starlette.responses import Response, StreamingResponse
 
 from service.answers.fits import EventList
 from service.caching import fresh, to_json
-from service.deps import Here, Services, Tenant
+from service.deps import Here, Services, Tenant, still_admitted
 from service.documentation import answers
 from service.lookup import find
 from service.negotiation import accepted_media_type
+from service.problems import Refusal
 from service.views import event_view
 from store.base import StoreUnavailable
 from store.records import FitRecord
@@ -34,6 +36,11 @@ KEEP_ALIVE_SECONDS = 15.0
     summary="Follow a fit",
     responses=answers(
         (200, "Status and progress, in order.", EventList),
+        (
+            204,
+            "The fit has ended and `Last-Event-ID` is its last event: an EventSource stops asking.",
+            None,
+        ),
         problems=("fit-not-found", "fit-gone", "store-unavailable"),
         stream=EVENT_STREAM,
     ),
@@ -54,15 +61,23 @@ async def list_events(
     wanted = accepted_media_type(request, "application/json", EVENT_STREAM)
     record = await run_sync(find, here, tenant, fit_id)
     if wanted == EVENT_STREAM:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        events = await run_sync(here.store.events, fit_id)
+        headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}
+        # What claims to come after the last event would wait for a place that no event ever gets.
+        after = _earlier(last_event_id, events[-1].id if events else None)
+        if record.status.terminal and (not events or after == events[-1].id):
+            return Response(status_code=204, headers=headers)
         return StreamingResponse(
-            _stream(here, record, last_event_id), media_type=EVENT_STREAM, headers=headers
+            _stream(request, here, record, after), media_type=EVENT_STREAM, headers=headers
         )
     events = await run_sync(here.store.events, fit_id, last_event_id)
-    return fresh({"items": [event_view(event) for event in events]})
+    return fresh({"items": [event_view(event) for event in events]}, headers={"Vary": "Accept"})
 
 
-async def _stream(here: Services, record: FitRecord, after: str | None) -> AsyncIterator[bytes]:
+async def _stream(
+    request: Request, here: Services, record: FitRecord, after: str | None
+) -> AsyncIterator[bytes]:
+    checked = time.monotonic()
     with here.watch.on(record.id) as happened:
         # What has happened already is told first; from then on the store is asked when there is something.
         happened.set()
@@ -70,16 +85,22 @@ async def _stream(here: Services, record: FitRecord, after: str | None) -> Async
             try:
                 # Many streams that began together would otherwise ask together ever after.
                 await asyncio.wait_for(happened.wait(), KEEP_ALIVE_SECONDS * uniform(0.75, 1.25))
-                happened.clear()
-                if here.draining:
-                    return
-                events = await run_sync(here.store.events, record.id, after)
             except TimeoutError:
-                if await run_sync(_is_gone, here, record.id):
-                    return
                 yield format_sse_event(comment="still here")
-                continue
-            except StoreUnavailable:
+            happened.clear()
+            if here.draining:
+                return
+            try:
+                if time.monotonic() - checked > KEEP_ALIVE_SECONDS / 2:
+                    checked = time.monotonic()
+                    await still_admitted(request, here)
+                events = await run_sync(here.store.events, record.id, after)
+                if not events and await run_sync(_is_over, here, record.id):
+                    # What came last may have come between the two questions.
+                    events = await run_sync(here.store.events, record.id, after)
+                    if not events:
+                        return
+            except (Refusal, StoreUnavailable):
                 # The client comes back by itself, with the id of the last event it has.
                 return
             for event in events:
@@ -91,8 +112,12 @@ async def _stream(here: Services, record: FitRecord, after: str | None) -> Async
                     return
 
 
-def _is_gone(here: Services, fit_id: str) -> bool:
-    try:
-        return here.store.get(fit_id) is None
-    except StoreUnavailable:
-        return True
+def _earlier(given: str | None, last: str | None) -> str | None:
+    if given is None or last is None:
+        return given
+    return min(given, last, key=lambda name: [int(part) for part in name.split("-")])
+
+
+def _is_over(here: Services, fit_id: str) -> bool:
+    record = here.store.get(fit_id)
+    return record is None or record.status.terminal

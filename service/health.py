@@ -80,6 +80,7 @@ async def get_limits(here: Here) -> Response:
     budgets = {
         "active_fits": here.budgets.max_active,
         "tenant_active_fits": here.budgets.tenant_active,
+        "tenant_links": here.budgets.tenant_links,
         "open_callbacks": here.budgets.open_callbacks,
         "tenant_bytes": here.budgets.tenant_bytes,
         "tenant_dataset_bytes": here.budgets.dataset_bytes,

@@ -86,6 +86,12 @@ class KeyRing:
                 found = key
         return found
 
+    def still_has(self, digest: str, tenant: str) -> bool:
+        """Tell whether a key is still there by its hash in hexadecimal digits (empty: where there are none)."""
+        if not self.keys:
+            return not digest and tenant == NOBODY_IN_PARTICULAR
+        return any(key.digest.hex() == digest and key.tenant == tenant for key in self.keys)
+
 
 def new_key(tenant: str, scope: Scope) -> tuple[str, Key]:
     """Make a key; gives the token, which is kept nowhere, and what is to be stored."""

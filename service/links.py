@@ -8,12 +8,18 @@ from typing import Any
 from service.media_types import JSON
 
 # The shapes that have an `id`, and the parameter of the paths that take it.
-_IDENTIFIED = {"Batch": "batch_id", "Dataset": "dataset_id", "Fit": "fit_id"}
+_IDENTIFIED = {
+    "Batch": "batch_id",
+    "Dataset": "dataset_id",
+    "Fit": "fit_id",
+    "Link": "link_id",
+    "NewLink": "link_id",
+}
 
 
 def link(document: dict[str, Any]) -> None:
     """Add links to the answers of an OpenAPI document, in place."""
-    leads_to: dict[str, list[str]] = {parameter: [] for parameter in _IDENTIFIED.values()}
+    leads_to: dict[str, list[str]] = {parameter: [] for parameter in dict.fromkeys(_IDENTIFIED.values())}
     for operation in _operations(document):
         taken = [each["name"] for each in operation.get("parameters", []) if each["in"] == "path"]
         if len(taken) == 1 and taken[0] in leads_to:

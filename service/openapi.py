@@ -13,12 +13,14 @@ from pydantic.json_schema import models_json_schema
 
 from service.answers.callbacks import CallbackMessage
 from service.answers.common import Problem
+from service.link_tokens import PARAMETER
 from service.links import link
 from service.problem_types import PROBLEM_TYPES
 from service.requests.batches import BatchMember, BatchRequest
 from service.requests.common import Data
 from service.requests.comparisons import ComparisonRequest
 from service.requests.fits import FitRequest, ModelRequest
+from service.requests.links import LinkRequest
 from service.requests.predictions import PredictionRequest
 from service.webhooks import webhooks
 
@@ -34,6 +36,7 @@ _TAGS = {
     "plots": "A fit in pictures, as SVG and PNG, made of the numbers that the results give.",
     "batches": "Many fits at once.",
     "callbacks": "What was sent to addresses of yours when a fit or a batch had ended.",
+    "links": "Addresses that open without a key for a while, for what cannot send headers.",
     "formulas": "A model checked without being fitted.",
     "service": "The service itself: whether it is alive and ready, its limits, its problems, its metrics.",
 }
@@ -43,7 +46,9 @@ _PATH_PARAMETERS = {
     "dataset_id": "The `id` of a data set.",
     "factor": "The name of a grouping factor, as in the formula.",
     "fit_id": "The `id` of a fit.",
+    "link_id": "The `id` of a signed link.",
 }
+_LINKED = ("/v1/fits/{fit_id}", "/v1/batches/{batch_id}", "/v1/datasets/{dataset_id}")
 _READ_BY_US = (
     BatchMember,
     BatchRequest,
@@ -51,6 +56,7 @@ _READ_BY_US = (
     ComparisonRequest,
     Data,
     FitRequest,
+    LinkRequest,
     ModelRequest,
     PredictionRequest,
     Problem,
@@ -100,7 +106,13 @@ def _document(app: FastAPI) -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "description": "A key of the scope read, write or admin; a service without keys needs none.",
-        }
+        },
+        "link": {
+            "type": "apiKey",
+            "in": "query",
+            "name": PARAMETER,
+            "description": "The token of a signed link (`POST /v1/links`), which opens some addresses to be read.",
+        },
     }
     # Without keys anybody may call it, so the document for all deployments says that a key may be needless.
     document["security"] = [{"key": []}] if app.state.services.keys.keys else [{"key": []}, {}]
@@ -108,10 +120,12 @@ def _document(app: FastAPI) -> dict[str, Any]:
         [(model, "validation") for model in _READ_BY_US],
         ref_template="#/components/schemas/{model}",
     )
-    for path in document["paths"].values():
-        for operation in path.values():
+    for address, path in document["paths"].items():
+        for method, operation in path.items():
             if "401" not in operation["responses"]:
                 operation["security"] = []
+            elif method == "get" and address.startswith(_LINKED):
+                operation["security"] = [{"link": []}, *document["security"]]
             for parameter in operation.get("parameters", []):
                 parameter["schema"] = _not_null(parameter["schema"])
                 if parameter["in"] == "path" and parameter["name"] in _PATH_PARAMETERS:

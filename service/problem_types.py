@@ -41,6 +41,31 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "scope-insufficient": ProblemType(
         403, "Scope insufficient", "The key of the request does not allow this."
     ),
+    "link-invalid": ProblemType(
+        401,
+        "Link invalid",
+        "This link has expired, was revoked, or never was one.",
+        "Ask whoever gave it to you for a new one: `POST /v1/links` makes it.",
+    ),
+    "link-insufficient": ProblemType(
+        403,
+        "Link insufficient",
+        "This link allows only to read (GET and HEAD) the addresses that it was made for.",
+    ),
+    "link-not-found": ProblemType(
+        404, "No such link", "There is no link with this id: it has expired, was revoked, or never was one."
+    ),
+    "unknown-address": ProblemType(
+        422,
+        "Unknown address",
+        "A link was asked for to an address at which there is nothing of yours to read.",
+    ),
+    "too-many-links": ProblemType(
+        409,
+        "Too many links",
+        "You have as many links as a tenant may have at a time; see /v1/limits.",
+        "Revoke some (`DELETE /v1/links/{id}`), wait until they expire, or name several addresses in one.",
+    ),
     "rate-limited": ProblemType(
         429,
         "Too many requests",

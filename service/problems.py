@@ -19,6 +19,7 @@ from model.errors import InvalidModel, Issue, RanefError
 from service.problem_types import PROBLEM_TYPES
 from store.base import InvalidCursor, QueueFull, StoreFull, StoreUnavailable
 from store.callbacks import TooManyCallbacks
+from store.links import TooManyLinks
 
 MEDIA_TYPE = "application/problem+json"
 LISTED_ERRORS = 20
@@ -176,6 +177,10 @@ async def _callbacks(request: Request, error: Exception) -> Response:
     return respond(request, "too-many-callbacks")
 
 
+async def _links(request: Request, error: Exception) -> Response:
+    return respond(request, "too-many-links")
+
+
 async def _cursor(request: Request, error: Exception) -> Response:
     return respond(request, "invalid-cursor")
 
@@ -190,4 +195,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StoreFull, _full)
     app.add_exception_handler(QueueFull, _queue_full)
     app.add_exception_handler(TooManyCallbacks, _callbacks)
+    app.add_exception_handler(TooManyLinks, _links)
     app.add_exception_handler(InvalidCursor, _cursor)

@@ -42,6 +42,8 @@ class Limits(BaseSettings):
     exported_numbers: PositiveInt = 20_000_000  # in one answer of draws
     page: PositiveInt = 100
     wait_seconds: PositiveInt = 30
+    link_seconds: PositiveInt = 24 * 3600  # of a signed link's life
+    link_paths: PositiveInt = 100  # that one of them opens
 
     def unpacked_bytes(self, sent: int) -> int:
         """How large a file that is packed inside, as Parquet is, may become."""

@@ -71,6 +71,14 @@ class Keys:
         """How many requests the tenant has made in the present window."""
         return f"{self.prefix}:tenant:{tenant}:rate"
 
+    def link(self, link_id: str) -> str:
+        """The hash of a signed link."""
+        return f"{self.prefix}:link:{link_id}"
+
+    def tenant_links(self, tenant: str) -> str:
+        """The tenant's signed links by time of creation."""
+        return f"{self.prefix}:tenant:{tenant}:links"
+
     def dataset(self, dataset_id: str) -> str:
         """The hash of a data set."""
         return f"{self.prefix}:{{{dataset_id}}}:dataset"

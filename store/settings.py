@@ -51,6 +51,7 @@ class StoreSettings(BaseSettings):
     batch_bytes: int = 256 * MEBIBYTE  # of a tenant's batches: lists of members, and why some were refused
     max_active: int = 10_000  # fits that are queued or running, of all tenants
     tenant_active: int = 5_000  # of one, so that none takes every place
+    tenant_links: int = 1_000  # signed links of a tenant, that have not expired
     max_events: int = 1000
     # Fits that one page of a list looks at, whatever it is to pass over.
     scan_limit: int = 1000

@@ -17,6 +17,7 @@ from store.batches import MemoryBatches
 from store.callbacks import MemoryCallbacks
 from store.codec import pack, unpack
 from store.datasets import MemoryDatasets
+from store.links import MemoryLinks
 from store.memory import MemoryStore
 from store.rates import MemoryRates
 from store.records import Result
@@ -73,6 +74,7 @@ def app(
         budgets=budgets,
         callback_store=MemoryCallbacks(store, budgets),
         apart=apart,
+        link_store=MemoryLinks(budgets),
     )
 
 

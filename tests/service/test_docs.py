@@ -40,6 +40,17 @@ def test_an_origin_that_is_named_may_read_what_it_needs() -> None:
         allowed = client.options("/v1/fits", headers={**asked, "Access-Control-Request-Headers": "prefer"})
         assert allowed.status_code == 200
         assert allowed.headers["Access-Control-Allow-Origin"] == ORIGIN
+        for name in (
+            "Authorization", "Cache-Control", "Content-Encoding", "If-Match", "Last-Event-ID", "X-Request-ID",
+            "baggage", "traceparent", "tracestate",
+        ):  # fmt: skip
+            for method in ("GET", "HEAD", "POST", "DELETE"):
+                wanted = {
+                    "Access-Control-Request-Headers": name.lower(),
+                    "Access-Control-Request-Method": method,
+                }
+                answer = client.options("/v1/fits", headers={**asked, **wanted})
+                assert (answer.status_code, name) == (200, name)
         refused = client.options("/v1/fits", headers={**asked, "Origin": "https://evil.example"})
         assert "Access-Control-Allow-Origin" not in refused.headers
         failed = client.get("/v1/fits/none", headers={"Origin": ORIGIN})

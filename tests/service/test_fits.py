@@ -359,6 +359,28 @@ def test_reading_a_result_lets_it_live_on(store: MemoryStore, client: TestClient
     assert (after.expires_at or 0) - (before.expires_at or 0) > 24 * 3600
 
 
+@pytest.mark.parametrize("beyond", [0, 1, 10**17])
+def test_a_stream_that_has_nothing_more_to_tell_is_204(
+    client: TestClient, finished: str, beyond: int
+) -> None:
+    listed = client.get(f"/v1/fits/{finished}/events").json()["items"]
+    number, dash, rest = listed[-1]["id"].partition("-")
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": f"{int(number) + beyond}{dash}{rest}"}
+    answer = client.get(f"/v1/fits/{finished}/events", headers=headers)
+    assert (answer.status_code, answer.content) == (204, b"")
+    headers["Last-Event-ID"] = listed[-2]["id"]
+    assert client.get(f"/v1/fits/{finished}/events", headers=headers).text.count("data:") == 1
+
+
+def test_a_stream_that_is_ahead_of_its_fit_ends_with_it(
+    client: TestClient, fit_id: str, store: MemoryStore
+) -> None:
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": "9" * 17}
+    after(0.3, lambda: store.request_cancel(fit_id))
+    answer = client.get(f"/v1/fits/{fit_id}/events", headers=headers)
+    assert (answer.status_code, answer.text.count("data:")) == (200, 1)
+
+
 def test_a_deletion_holds_to_its_condition(client: TestClient, finished: str) -> None:
     address = f"/v1/fits/{finished}"
     tag = client.get(address).headers["ETag"]

@@ -214,6 +214,29 @@ def test_head_of_a_stream_returns_at_once(site: Site) -> None:
         assert answer.headers["content-type"].startswith("text/event-stream")
 
 
+def test_the_token_of_a_link_is_in_no_log(site: Site) -> None:
+    fit = submit(site)
+    made = site.http.post("/v1/links", json={"paths": [f"/v1/fits/{fit}", f"/v1/fits/{fit}/events"]}).json()
+    for address in (
+        *made["addresses"],
+        f"/v1/fits?link={made['token']}",
+        f"/v1/nothing?link={made['token']}",
+    ):
+        site.http.get(address, headers={"Accept": "*/*"})
+        ask(site, head(f"GET {address} HTTP/1.1"))
+    site.http.get(made["addresses"][0], headers={"X-Request-ID": "by-link"})
+    assert site.await_line("by-link")["status"] == 200
+    assert made["token"].encode() not in site.log.read_bytes()
+
+
+def test_a_revoked_link_ends_its_stream_for_everybody(site: Site) -> None:
+    fit = submit(site)
+    made = site.http.post("/v1/links", json={"paths": [f"/v1/fits/{fit}/events"]}).json()
+    assert site.http.delete(made["links"]["self"]).status_code == 204
+    refused = site.http.get(made["addresses"][0], headers={"Accept": "text/event-stream"})
+    assert (refused.status_code, refused.json()["type"]) == (401, "/problems/link-invalid")
+
+
 def test_a_wait_ends_though_another_request_stands_behind_it(site: Site) -> None:
     fit, url = submit(site), site.http.base_url
     waiting = head(f"GET /v1/fits/{fit} HTTP/1.1", "Host: a", "Prefer: wait=30", "X-Request-ID: pipelined")
