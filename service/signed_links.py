@@ -49,7 +49,7 @@ async def create_link(request: Request, here: Here, tenant: Reader, body: JsonBo
     """
 
     def make() -> Response:
-        asked = read_shape(LinkRequest, read_json(body))
+        asked = read_shape(LinkRequest, read_json(body, here.settings.limits), here.settings.limits)
         if issues := _issues(request, here, tenant, asked):
             raise InvalidModel(issues)
         token = f"link_{secrets.token_urlsafe(32)}"
