@@ -17,29 +17,52 @@ import pyarrow.parquet as pq
 from model.errors import InvalidModel, Issue
 from model.frame.column import Column, ColumnError, read_column
 from model.frame.table import Table
-from service.arrow_messages import refuse_compressed
+from service.arrow_cells import is_text, plain_cells, refuse_types
+from service.arrow_messages import refuse_inflated
 from service.caps import refuse_too_large, too_many
 from service.settings import Limits
 
+_FILE_MAGIC, _FIRST_FEATHER = b"ARROW1", b"FEA1"
+_FILE_HEAD = 8  # bytes of the magic with its padding
+
 
 def read_arrow(data: bytes, limits: Limits) -> Table:
-    """Read an Arrow stream; raises InvalidModel with every problem."""
+    """Read an Arrow stream, or an Arrow file (Feather), which is such a stream between its magic and a footer.
+
+    Raises InvalidModel with every problem.
+    """
+    in_file = data.startswith(_FILE_MAGIC)
+    if data.startswith(_FIRST_FEATHER):
+        message = "This is a file of the first version of Feather; write version 2, or an Arrow stream."
+        raise InvalidModel(Issue("invalid-arrow", message))
 
     def read() -> pa.Table:
-        refuse_compressed(data)
-        with pa.ipc.open_stream(data) as stream:
+        whole = pa.py_buffer(data)
+        content = whole.slice(_FILE_HEAD) if in_file else whole
+        refuse_inflated(content, limits)
+        source = pa.BufferReader(content)
+        with pa.ipc.open_stream(source) as stream:
             refuse_too_large(len(stream.schema), 0, limits)
+            refuse_types(stream.schema)
             batches, rows = [], 0
             for batch in stream:
                 rows += batch.num_rows
                 refuse_too_large(len(stream.schema), rows, limits)
                 batches.append(batch)
             table = pa.Table.from_batches(batches, stream.schema)
-        # Offsets that lead out of a buffer would otherwise be followed.
-        table.validate(full=True)
+            end = source.tell()
+        if in_file:
+            if pa.ipc.open_file(whole).num_record_batches != len(batches):
+                raise pa.ArrowInvalid("the footer names other batches")
+        elif content[end:].to_pybytes().strip(b"\0"):
+            message = (
+                f"The stream ends at byte {end:,}, and more follows; send one stream with all its batches."
+            )
+            raise InvalidModel(Issue("invalid-arrow", message))
+        _validate(table, "invalid-arrow")
         return table
 
-    table = _read(read, "invalid-arrow", "an Arrow stream")
+    table = _read(read, "invalid-arrow", "an Arrow stream or file")
     return _table_of(table, _coded(table.schema))
 
 
@@ -52,11 +75,12 @@ def read_parquet(data: bytes, limits: Limits) -> Table:
         nonlocal coded
         found = pq.ParquetFile(pa.BufferReader(data))
         refuse_too_large(len(found.schema_arrow), found.metadata.num_rows, limits)
+        refuse_types(found.schema_arrow)
         _refuse_inflated(found.metadata, len(data), limits)
         coded = _coded(found.schema_arrow) - _without_dictionary(found.metadata)
         texts = [field.name for field in found.schema_arrow if pa.types.is_string(field.type)]
         table = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts).read(use_threads=False)
-        table.validate(full=True)
+        _validate(table, "invalid-parquet")
         return table
 
     return _table_of(_read(read, "invalid-parquet", "a Parquet file"), coded)
@@ -101,6 +125,16 @@ def _without_dictionary(metadata: pq.FileMetaData) -> frozenset[str]:
     return frozenset(chunk.path_in_schema for chunk in chunks if not chunk.has_dictionary_page)
 
 
+def _validate(table: pa.Table, code: str) -> None:
+    """Raise InvalidModel for a column whose buffers break the rules of its type, and would be followed anywhere."""
+    for name, cells in zip(table.column_names, table.columns, strict=True):
+        try:
+            cells.validate(full=True)
+        except pa.ArrowException:
+            message = f"Column {name!r} holds what its type {str(cells.type)[:60]} does not allow."
+            raise InvalidModel(Issue(code, message, column=name)) from None
+
+
 def _table_of(table: pa.Table, coded: frozenset[str]) -> Table:
     names = table.column_names
     issues = [
@@ -128,31 +162,16 @@ def column_of(cells: pa.ChunkedArray, *, in_order: bool = False) -> Column:
 
     `in_order`: the order of its dictionary, if it is text that has one, is the order of its levels.
     """
+    cells = plain_cells(cells)
     kind = cells.type
-    if pa.types.is_dictionary(kind) and not _is_text(kind.value_type):
-        cells, kind = pc.cast(cells, kind.value_type), kind.value_type
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        cells, kind = pc.cast(cells, pa.string()), pa.string()
-    if pa.types.is_dictionary(kind) or _is_text(kind):
+    if pa.types.is_dictionary(kind) or is_text(kind):
         return _text(cells, in_order)
     missing = pc.is_null(cells).to_numpy() if cells.null_count else None
     if pa.types.is_null(kind):
         return Column("number", np.zeros(len(cells)), np.ones(len(cells), dtype=np.bool_))
-    if pa.types.is_boolean(kind):
-        values = pc.fill_null(cells, False).to_numpy()
-    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        values = pc.fill_null(cells, pa.scalar(0).cast(kind)).to_numpy()
-    elif pa.types.is_decimal(kind):
-        values = pc.fill_null(pc.cast(cells, pa.float64()), 0.0).to_numpy()
-    else:
-        raise ColumnError(
-            "column-type", f"has the type {str(kind)[:60]}, which is no number, text or boolean."
-        )
+    empty = False if pa.types.is_boolean(kind) else pa.scalar(0).cast(kind)
+    values = pc.fill_null(cells, empty).to_numpy()
     return read_column(values if missing is None else np.ma.MaskedArray(values, missing))
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _text(cells: pa.ChunkedArray, in_order: bool) -> Column:

@@ -3,7 +3,6 @@
 No more than the limit is ever kept, neither as it was sent nor unpacked.
 """
 
-import zlib
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,14 +17,14 @@ from starlette.requests import Request
 from model.errors import Costly
 from model.limits import DESIGN_CELLS
 from service.apart import Ask, Work
+from service.charsets import known_charset, to_utf8
 from service.deps import Here, Services
-from service.media_types import ARROW, CSV, JSON, NDJSON, PARQUET
+from service.media_types import ALIASES, ARROW, CSV, JSON, NDJSON, PARQUET, TAB_SEPARATED, TEXTS
 from service.problems import Refusal
 from service.settings import Limits
 
 Value = TypeVar("Value")
 
-_GZIP = 31  # zlib's number for a window of 32 KiB within a gzip header
 _LARGE = 1 << 20
 _SMALL = 1 << 18
 """Bytes of a body whose reading holds the interpreter for some milliseconds only."""
@@ -33,30 +32,65 @@ _ANY_WORK = 128 << 20
 """Bytes that any work apart may take beside what a file is unpacked to."""
 _FEW_CELLS = 1 << 21
 """Cells of a design that is made beside other requests: 16 MiB."""
-_ENCODINGS = {"identity", "gzip", "zstd"}
+_ENCODINGS = {"": "identity", "identity": "identity", "gzip": "gzip", "x-gzip": "gzip", "zstd": "zstd"}
+_SPREADSHEET = "Save the sheet as CSV, as spreadsheet programs do, and send that as text/csv."
+_FOREIGN: tuple[tuple[bytes, str], ...] = (
+    (b"PK\x03\x04", f"The body is a zip archive, such as a spreadsheet (.xlsx, .ods). {_SPREADSHEET}"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", f"The body is an Excel workbook (.xls). {_SPREADSHEET}"),
+    (b"\x1f\x8b\x08", "The body is packed by gzip; say so by the header `Content-Encoding: gzip`."),
+    (b"\x28\xb5\x2f\xfd", "The body is packed by zstd; say so by the header `Content-Encoding: zstd`."),
+    (b"PAR1", f"The body is a Parquet file; send it as {PARQUET}."),
+    (b"ARROW1", f"The body is an Arrow file (Feather); send it as {ARROW}."),
+)
+"""How files begin that are no text, and what to do with one that was sent as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body, unpacked, and what it is."""
+    """A body, unpacked, and what it is; text is UTF-8 without a byte order mark, whatever it came in.
+
+    `charset` is what the text came in, `separator` what the media type says of the cells of CSV.
+    """
 
     media_type: str
     data: bytes
+    charset: str = "utf-8"
+    separator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """What the header Content-Type says."""
+
+    media_type: str
+    charset: str | None
+    separator: str | None
 
 
 def body_of(*media_types: str) -> Callable[[Request, Services], Coroutine[Any, Any, Body]]:
     """Make the dependency that reads a body of one of some kinds."""
 
     async def read(request: Request, here: Here) -> Body:
-        media_type = _media_type(request, media_types)
-        encoding = request.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in _ENCODINGS:
+        described = _described(request, media_types)
+        encoding = _ENCODINGS.get(request.headers.get("content-encoding", "").strip().lower())
+        if encoding is None:
             raise Refusal("unsupported-media-type", headers={"Accept-Encoding": "gzip, zstd, identity"})
         limits = here.settings.limits
-        sent = await _receive(request, limits.body_bytes, here.settings.body_seconds)
-        if encoding == "identity":
-            return Body(media_type, sent)
-        return Body(media_type, await run_sync(_unpack, sent, encoding, limits, limiter=here.heavy))
+        data = await _receive(request, limits.body_bytes, here.settings.body_seconds)
+        if encoding != "identity":
+            data = await run_sync(_unpack, data, encoding, limits, limiter=here.heavy)
+        if described.media_type not in TEXTS:
+            return Body(described.media_type, data)
+        for beginning, advice in _FOREIGN:
+            if data.startswith(beginning):
+                raise Refusal("unsupported-media-type", advice, headers={"Accept": ", ".join(media_types)})
+        if len(data) > _LARGE:
+            data, charset = await run_sync(to_utf8, data, described.charset)
+        else:
+            data, charset = to_utf8(data, described.charset)
+        if len(data) > limits.body_bytes:
+            raise _too_large(limits.body_bytes)
+        return Body(described.media_type, data, charset, described.separator)
 
     return read
 
@@ -100,22 +134,29 @@ async def work_on(
     return await run_sync(apart, limiter=here.heavy)
 
 
-def _media_type(request: Request, accepted: tuple[str, ...]) -> str:
-    media_type, *parameters = (
-        part.strip().lower().replace('"', "") for part in request.headers.get("content-type", "").split(";")
-    )
-    refused = {
-        part
-        for part in parameters
-        if (part.startswith("charset=") and part != "charset=utf-8") or part == "header=absent"
+def _described(request: Request, accepted: tuple[str, ...]) -> _Format:
+    sent, *rest = (part.strip() for part in request.headers.get("content-type", "").split(";"))
+    sent = sent.lower()
+    media_type = ALIASES.get(sent, sent)
+    parameters = {
+        name.strip().lower(): value.strip().strip('"').lower()
+        for name, _, value in (part.partition("=") for part in rest)
     }
-    if media_type not in accepted or refused:
-        raise Refusal(
-            "unsupported-media-type",
-            f"The body must be {' or '.join(accepted)}; text is UTF-8.",
-            headers={"Accept": ", ".join(accepted)},
-        )
-    return media_type
+    refusal = None
+    if media_type not in accepted:
+        names = " or ".join(accepted)
+        hint = f" {_SPREADSHEET}" if "spreadsheet" in sent or "excel" in sent else ""
+        refusal = f"The body must be {names}.{hint}"
+    elif parameters.get("header") == "absent":
+        refusal = "The first line of CSV must name the columns."
+    charset = None
+    if refusal is None and media_type in TEXTS and "charset" in parameters:
+        charset = known_charset(parameters["charset"])
+        if charset is None:
+            refusal = "The charset is none that is known here; send UTF-8, UTF-16 or a charset such as windows-1252."
+    if refusal is not None:
+        raise Refusal("unsupported-media-type", refusal, headers={"Accept": ", ".join(accepted)})
+    return _Format(media_type, charset, "\t" if sent == TAB_SEPARATED else None)
 
 
 async def _receive(request: Request, limit: int, seconds: float) -> bytes:
@@ -137,7 +178,7 @@ async def _receive(request: Request, limit: int, seconds: float) -> bytes:
 def _unpack(body: bytes, encoding: str, limits: Limits) -> bytes:
     # What is small may grow as it likes; what is large and grows a thousandfold was made to do harm.
     limit = min(limits.body_bytes, max(_LARGE, limits.inflation * len(body)))
-    unpacked = _unpack_gzip(body, limit + 1) if encoding == "gzip" else _unpack_zstd(body, limit + 1)
+    unpacked = _unpacked(body, encoding, limit + 1)
     if len(unpacked) <= limit:
         return unpacked
     if limit == limits.body_bytes:
@@ -146,25 +187,15 @@ def _unpack(body: bytes, encoding: str, limits: Limits) -> bytes:
     raise Refusal("body-too-large", detail)
 
 
-def _unpack_gzip(body: bytes, limit: int) -> bytes:
-    unpacker = zlib.decompressobj(_GZIP)
-    try:
-        unpacked = unpacker.decompress(body, limit)
-    except zlib.error:
-        raise Refusal("invalid-gzip") from None
-    if len(unpacked) < limit and (not unpacker.eof or unpacker.unused_data):
-        raise Refusal("invalid-gzip")
-    return unpacked
-
-
-def _unpack_zstd(body: bytes, limit: int) -> bytes:
+def _unpacked(body: bytes, encoding: str, limit: int) -> bytes:
+    """Unpack so many bytes at most, of as many gzip members or zstd frames as there are."""
     if not body:
-        raise Refusal("invalid-zstd")
+        raise Refusal(f"invalid-{encoding}")
     try:
-        with pa.CompressedInputStream(pa.BufferReader(body), "zstd") as stream:
+        with pa.CompressedInputStream(pa.BufferReader(body), encoding) as stream:
             unpacked: bytes = stream.read(limit)
     except OSError:
-        raise Refusal("invalid-zstd") from None
+        raise Refusal(f"invalid-{encoding}") from None
     return unpacked
 
 

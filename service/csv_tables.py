@@ -56,7 +56,13 @@ def _header(data: bytes, types: Mapping[str, Kind]) -> list[str]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidModel(Issue("invalid-csv", f"Byte {error.start} is not UTF-8.")) from None
+        advice = "name its charset, as in `Content-Type: text/csv; charset=windows-1252`"
+        message = f"Byte {error.start} is not UTF-8; {advice}."
+        raise InvalidModel(Issue("invalid-csv", message)) from None
+    if "\0" in text:
+        advice = "name its charset, as in `Content-Type: text/csv; charset=utf-16le`"
+        message = f"There are zero bytes in the text; {advice}."
+        raise InvalidModel(Issue("invalid-csv", message))
     if text.count('"') % 2:
         raise InvalidModel(Issue("invalid-csv", "A quote is opened and not closed."))
     try:

@@ -96,7 +96,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         415,
         "Unsupported media type",
         "The body is of a kind that this operation does not take, or packed otherwise than by gzip or zstd.",
-        "The header Accept of the answer lists the kinds it takes; text must be UTF-8.",
+        "The header Accept of the answer lists the kinds it takes. Text is UTF-8 unless `charset` says otherwise.",
     ),
     "invalid-json": ProblemType(
         400,
@@ -105,7 +105,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "NaN and Infinity are not JSON, text must be valid Unicode, and no key may be given twice.",
     ),
     "invalid-gzip": ProblemType(
-        400, "Invalid gzip", "The body is not one whole gzip file, though Content-Encoding says so."
+        400, "Invalid gzip", "The body is not whole gzip members, though Content-Encoding says so."
     ),
     "invalid-zstd": ProblemType(
         400, "Invalid zstd", "The body is not whole zstd frames, though Content-Encoding says so."
@@ -116,7 +116,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "The body is not CSV in UTF-8 with a header and as many cells in every row.",
         "Cells with commas, quotes or line breaks stand in quotes, and a quote in a cell is doubled (RFC 4180).",
     ),
-    "invalid-arrow": ProblemType(422, "Invalid Arrow stream", "The body is not a whole Arrow stream."),
+    "invalid-arrow": ProblemType(
+        422, "Invalid Arrow stream", "The body is not one whole Arrow stream or Arrow file (Feather)."
+    ),
     "invalid-parquet": ProblemType(422, "Invalid Parquet", "The body is not a whole Parquet file."),
     "invalid-parameter": ProblemType(
         422, "Invalid parameter", "A parameter of the query or a header is unknown, repeated or out of range."

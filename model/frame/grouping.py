@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import InvalidModel, Issue
-from model.frame.column import Column
+from model.frame.column import EXACT_FLOAT, Column
 from model.frame.design import FactorDesign, Level
 from model.frame.levels import Value, cells, distinct
 from model.frame.matrix import Matrix
@@ -97,6 +97,12 @@ def group_column(table: Table, name: str) -> Column:
     whole = column.integral()
     if whole is None:
         message = f"Column {name!r} holds decimals; a grouping column holds text, whole numbers or booleans."
+        raise InvalidModel(Issue("column-type", message, table.pointer(name), column=name))
+    if np.any(np.abs(column.values) > EXACT_FLOAT):
+        message = (
+            f"Column {name!r} holds numbers beyond 2^53 in floating point, where several ids can be one number;"
+            " send them as 64-bit integers or as text."
+        )
         raise InvalidModel(Issue("column-type", message, table.pointer(name), column=name))
     return Column("integer", whole, column.missing)
 
