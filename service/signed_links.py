@@ -4,13 +4,14 @@ import secrets
 from typing import Annotated, Any
 from urllib.parse import unquote
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
 from model.errors import InvalidModel, Issue
 from service.answers.links import Link, LinkList, NewLink
-from service.bodies import JsonBody, work_on
+from service.bodies import JsonBody
 from service.caching import fresh, hold_to_condition
 from service.caps import too_many
 from service.deps import Here, Reader, Services, Tenant
@@ -49,7 +50,7 @@ async def create_link(request: Request, here: Here, tenant: Reader, body: JsonBo
     """
 
     def make() -> Response:
-        asked = read_shape(LinkRequest, read_json(body, here.settings.limits), here.settings.limits)
+        asked = read_shape(LinkRequest, read_json(body.data, here.settings.limits), here.settings.limits)
         if issues := _issues(request, here, tenant, asked):
             raise InvalidModel(issues)
         token = f"link_{secrets.token_urlsafe(32)}"
@@ -66,7 +67,7 @@ async def create_link(request: Request, here: Here, tenant: Reader, body: JsonBo
         view = _view(record)
         return fresh({**view, "token": token, "addresses": opened}, 201, {"Location": view["links"]["self"]})
 
-    return await work_on(here, body, make)
+    return await run_sync(make)
 
 
 @router.get(

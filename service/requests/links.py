@@ -22,7 +22,9 @@ class LinkRequest(Strict):
         }
     )
 
-    paths: list[Annotated[str, Field(pattern=LINKED_PATH, max_length=2000)]] = Field(min_length=1)
+    paths: list[Annotated[str, Field(pattern=LINKED_PATH, max_length=2000)]] = Field(
+        min_length=1, max_length=1000
+    )
     """The paths of what may be read, without a query: of a fit, a batch or a data set, or of what is beneath
     one. A path that ends in `/*` opens all that is beneath it. Whoever has the link chooses the query."""
     lifetime: Integer = Field(default=3600, ge=1, examples=[900])
