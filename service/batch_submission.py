@@ -1,7 +1,7 @@
 """A batch on its way in: its members are checked and stored some at a time, and one that is wrong stops no other."""
 
 import base64
-import secrets
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,8 +31,8 @@ _PROBLEM_BYTES = 16 << 10
 _Prepared = tuple[Candidate, Submission | None]
 
 
-async def accept_batch(request: Request, here: Services, tenant: str, body: Body) -> BatchRecord:
-    """Read a batch, submit its fits and keep it.
+async def accept_batch(request: Request, here: Services, tenant: str, body: Body, nonce: str) -> BatchRecord:
+    """Read a batch, submit its fits and keep it; the nonce names it.
 
     Raises InvalidModel for what is wrong with the batch as a whole, StoreUnavailable and StoreFull.
     """
@@ -46,14 +46,16 @@ async def accept_batch(request: Request, here: Services, tenant: str, body: Body
     def keep(read: tuple[str | None, Sequence[_Prepared]]) -> BatchRecord:
         callback_url, last = read
         members.extend(_submit(request, here, last))
-        return _keep(here, tenant, tuple(members), callback_url)
+        return _keep(here, tenant, tuple(members), callback_url, nonce)
 
-    arguments = here.settings.limits, body.media_type, tenant
+    arguments = here.settings.limits, body.media_type, tenant, nonce
     return await work_on(here, body, _read, *arguments, asked=asked, then=keep)
 
 
-def _keep(here: Services, tenant: str, members: tuple[Member, ...], callback_url: str | None) -> BatchRecord:
-    name = base64.b32encode(secrets.token_bytes(17)).decode().lower()[:26]
+def _keep(
+    here: Services, tenant: str, members: tuple[Member, ...], callback_url: str | None, nonce: str
+) -> BatchRecord:
+    name = base64.b32encode(hashlib.sha256(nonce.encode()).digest()).decode().lower()[:26]
     try:
         record = here.batches.create(f"bat_{name}", tenant, members)
     except StoreFull:
@@ -67,7 +69,7 @@ def _keep(here: Services, tenant: str, members: tuple[Member, ...], callback_url
 
 
 def _read(
-    ask: Ask, body: bytes, cells: int, limits: Limits, media_type: str, tenant: str
+    ask: Ask, body: bytes, cells: int, limits: Limits, media_type: str, tenant: str, nonce: str
 ) -> tuple[str | None, list[_Prepared]]:
     """Let the sound members be submitted some at a time; give the address of a callback, and the last members."""
     read = read_members(media_type, body, limits, opener(ask), lambda url: ask("callback", url), cells)
@@ -75,13 +77,13 @@ def _read(
     held = 0
     # None of a small body is submitted before all are read: one may prove costly, and all begins anew.
     at_once = _AT_ONCE if cells == DESIGN_CELLS else limits.batch_members
-    for candidate in read.candidates:
+    for index, candidate in enumerate(read.candidates):
         if len(waiting) == at_once or (held > _BYTES_AT_ONCE and cells == DESIGN_CELLS):
             ask("submit", waiting)
             waiting, held = [], 0
         submission = None
         if candidate.checked is not None:
-            submission = prepare(tenant, *candidate.checked, 0.0, queue="batch")
+            submission = prepare(tenant, *candidate.checked, f"{nonce} {index}", 0.0, queue="batch")
             held += len(submission.payload)
         # Its plan has said all it had to; the table and the design of many would fill the memory.
         waiting.append((replace(candidate, checked=None), submission))

@@ -55,8 +55,8 @@ async def submit_batch(request: Request, here: Here, tenant: Tenant, body: ListB
     """
     accepted_media_type(request, JSON)
 
-    async def answer() -> Response:
-        record = await accept_batch(request, here, tenant, body)
+    async def answer(nonce: str) -> Response:
+        record = await accept_batch(request, here, tenant, body, nonce)
         return fresh(_view(record), 202, {"Location": f"/v1/batches/{record.id}"})
 
     return await once(request, here, tenant, body.media_type.encode() + b"\n" + body.data, answer)

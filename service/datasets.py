@@ -84,7 +84,7 @@ async def upload_dataset(
         location = {"Location": f"/v1/datasets/{record.id}"}
         return fresh(_view(record), 201 if new else 200, location)
 
-    async def answer() -> Response:
+    async def answer(_: str) -> Response:
         arguments = body.media_type, tenant, here.settings.limits, types, missing
         return await work_on(here, body, _made, *arguments, asked={}, then=keep)
 

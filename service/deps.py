@@ -67,6 +67,8 @@ class Services:
     drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     # Checks may compute for seconds, so few are made at a time.
     judging: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
+    # Short commands that are not to wait for a thread behind long ones.
+    renewing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     draining: bool = False
 
     def drain(self) -> None:

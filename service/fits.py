@@ -70,13 +70,14 @@ async def submit_fit(request: Request, here: Here, tenant: Tenant, body: JsonBod
     `Prefer: wait=N` (at most 30) holds the answer until the fit has ended, or N seconds are over.
     """
 
-    async def answer() -> Response:
+    async def answer(nonce: str) -> Response:
         record, created = await work_on(
             here,
             body,
             _prepared,
             here.settings.limits,
             tenant,
+            nonce,
             here.settings.batch_cost,
             asked={"dataset": payloads(here, tenant), "callback": checker(here, tenant)},
             then=lambda submission: submit(here, submission),
@@ -189,10 +190,10 @@ def cancel_fit(here: Here, tenant: Tenant, fit_id: str) -> Response:
 
 
 def _prepared(
-    ask: Ask, body: bytes, cells: int, limits: Limits, tenant: str, batch_cost: float
+    ask: Ask, body: bytes, cells: int, limits: Limits, tenant: str, nonce: str, batch_cost: float
 ) -> Submission:
     request, plan = read_fit(body, limits, opener(ask), lambda url: ask("callback", url), cells)
-    return prepare(tenant, request, plan, batch_cost)
+    return prepare(tenant, request, plan, nonce, batch_cost)
 
 
 def _describe(

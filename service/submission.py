@@ -5,7 +5,6 @@ The id is a hash of the tenant and of all that determines the result, so the sam
 
 import base64
 import hashlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -39,15 +38,14 @@ class Submission:
 
 
 def prepare(
-    tenant: str, request: FitRequest, plan: FitPlan, batch_cost: float, queue: str | None = None
+    tenant: str, request: FitRequest, plan: FitPlan, nonce: str, batch_cost: float, queue: str | None = None
 ) -> Submission:
-    """Name a fit and write down what its worker needs.
+    """Name a fit and write down what its worker needs; the nonce goes into the name of one that is to be new.
 
     Without `queue` a fit that costs more than `batch_cost` seconds waits in the queue `batch`.
     """
-    nonce = "" if request.cache else secrets.token_hex(16)
     record = FitRecord(
-        id=fit_id(tenant, plan.key, nonce),
+        id=fit_id(tenant, plan.key, "" if request.cache else nonce),
         tenant=tenant,
         formula=plan.formula,
         family={"name": plan.family.name, "link": plan.family.link},

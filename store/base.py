@@ -31,7 +31,7 @@ class StoreUnavailable(RanefError):
     After a refusal nothing was written; without one nothing is known about whether a write took place.
     """
 
-    def __init__(self, message: str, refusal: str | None = None) -> None:
+    def __init__(self, message: str = "the store does not answer", refusal: str | None = None) -> None:
         super().__init__(message)
         self.refusal = refusal
 

@@ -82,7 +82,10 @@ class Batches(Protocol):
     """Batches by id; every method may raise StoreUnavailable."""
 
     def create(self, batch_id: str, tenant: str, members: Sequence[Member]) -> BatchRecord:
-        """Keep a batch for `result_ttl` seconds, told from now on how its fits fare; raises StoreFull."""
+        """Keep a batch for `result_ttl` seconds, told from now on how its fits fare; one that is there stays as it is.
+
+        Raises StoreFull.
+        """
         ...
 
     def get(self, batch_id: str, tenant: str) -> BatchRecord | None:
@@ -160,6 +163,8 @@ class MemoryBatches:
         with self._lock:
             now = self._clock()
             self._kept = {key: kept for key, kept in self._kept.items() if kept.record.expires_at > now}
+            if batch_id in self._kept:
+                return self._record(self._kept[batch_id])
             bytes_ = len(write_members(members))
             spent = sum(kept.bytes for kept in self._kept.values() if kept.record.tenant == tenant)
             if spent + bytes_ > self._settings.batch_bytes:

@@ -46,6 +46,9 @@ class RedisBatches:
 
     def create(self, batch_id: str, tenant: str, members: Sequence[Member]) -> BatchRecord:
         """Keep a batch."""
+        existing = self.get(batch_id, tenant)
+        if existing is not None:
+            return existing
         written = write_members(members)
         self._segments.refuse_if_full(len(written))
         manifest = self._segments.upload(self._keys.blob(batch_id), written, self._ttl)
@@ -64,6 +67,8 @@ class RedisBatches:
             len(members) - fits.total(),
         ]
         with translated(), self._redis.pipeline(transaction=False) as pipe:
+            # Who was to keep it before may have died in the middle.
+            pipe.unlink(self._keys.batch_tally(batch_id), self._keys.batch_order(batch_id))
             # The batch comes last, so that it is never seen without its members.
             joining = tuple(fits.items())
             for start in range(0, len(joining), _JOINED_AT_ONCE):

@@ -56,6 +56,39 @@ def test_a_request_in_flight_is_not_made_twice(client: TestClient, queued: list[
     assert len(queued) == 1
 
 
+def test_a_long_answer_holds_its_key_beyond_a_lease(
+    client: TestClient, queued: list[tuple[str, str]]
+) -> None:
+    body = {**REQUEST, "cache": False}
+    first = threading.Thread(
+        target=lambda: client.post("/v1/fits", json=body, headers={**KEY, "Prefer": "wait=3"})
+    )
+    first.start()
+    while not queued:
+        time.sleep(0.01)
+    time.sleep(2.5)
+    assert client.post("/v1/fits", json=body, headers=KEY).status_code == 409
+    first.join()
+    assert client.post("/v1/fits", json=body, headers=KEY).headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_store_that_goes_away_in_the_middle_leaves_no_second_fit(
+    client: TestClient, app: FastAPI, queued: list[tuple[str, str]]
+) -> None:
+    batches = app.state.services.batches
+    create = batches.create
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    body = {"fits": [{**REQUEST, "cache": False}]}
+    batches.create = away
+    assert client.post("/v1/batches", json=body, headers=KEY).status_code == 503
+    batches.create = create
+    assert client.post("/v1/batches", json=body, headers=KEY).status_code == 202
+    assert len(queued) == 1
+
+
 def test_a_refusal_is_not_kept(client: TestClient) -> None:
     assert client.post("/v1/fits", json={"formula": 1}, headers=KEY).status_code == 422
     assert client.post("/v1/fits", json=REQUEST, headers=KEY).status_code == 202

@@ -56,12 +56,18 @@ class Site:
 @contextlib.contextmanager
 def serving(tmp_path: Path) -> Iterator[Site]:
     server = Server.of(tmp_path / "valkey", max_memory="100mb")
+    with running(server) as valkey, served(server, valkey, tmp_path / "log") as site:
+        yield site
+
+
+@contextlib.contextmanager
+def served(server: Server, valkey: "subprocess.Popen[bytes]", log: Path) -> Iterator[Site]:
+    """Run a service over a server that runs."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path / "log"
     environment = {**os.environ, "PORT": str(port), "REDIS_URL": server.url, "RANEF_BODY_SECONDS": "2"}
-    with running(server) as valkey, log.open("wb") as output:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "service"], cwd=ROOT, env=environment, stdout=output, stderr=output
         )

@@ -101,6 +101,16 @@ def test_a_batch_is_read_back_by_its_tenant_until_it_expires(brief: Place) -> No
     assert brief.batches.ended("bat_1") == ()
 
 
+def test_a_batch_that_is_kept_again_stays_as_it_is(place: Place) -> None:
+    members = [place.fit("fit_a"), place.fit("fit_b"), REFUSED]
+    first = place.batches.create("bat_1", "acme", members)
+    place.end("fit_a")
+    again = place.batches.create("bat_1", "acme", members)
+    assert (again.created_at, again.expires_at) == (first.created_at, first.expires_at)
+    assert again.counts == place.counts() == {"succeeded": 1, "queued": 1, "rejected": 1}
+    assert place.batches.ended("bat_1") == (Ended("fit_a", "succeeded"),)
+
+
 def test_only_the_first_refusals_are_in_the_record(place: Place) -> None:
     members = [Member(str(number), None, problem=PROBLEM) for number in range(30)]
     stored = place.batches.create("bat_1", "acme", members)
