@@ -8,7 +8,7 @@ from hashlib import blake2b
 import numpy as np
 
 
-def stream(seed: int, *purpose: str | int | bool) -> np.random.Generator:
+def stream(seed: int, *purpose: str | int | float | bool) -> np.random.Generator:
     """A generator of its own for one purpose, for instance `stream(seed, "effects", "teacher_id", "t01")`."""
     words = "\x1f".join(f"{type(word).__name__}:{word}" for word in (seed, *purpose))
     key = int.from_bytes(blake2b(words.encode("utf-8", "surrogatepass"), digest_size=16).digest(), "little")

@@ -118,21 +118,30 @@ def described(of: Equations) -> dict[str, Any]:
 def _schema(fit_id: str, plan: FitPlan) -> dict[str, Any]:
     encoding = plan.encoding
     grouping = encoding.structure.group_names
-    predictors = encoding.structure.predictor_names
+    population = encoding.structure.only(()).predictor_names
+    categorical = {known.column for known in encoding.variables.categoricals.values()}
     columns = [
         {
             "name": column.name,
             "type": column.kind,
             "levels": None if column.levels is None else list(column.levels),
-            # A grouping column may be missing or hold new levels, if the request says what to do with them.
-            "new_levels": column.name in grouping and column.name not in predictors,
+            # A grouping column may hold new levels, if the request says what to do with them.
+            "new_levels": column.name in grouping and column.name not in categorical,
             "required": True,
+            "population": column.name in population,
         }
         for column in encoding.columns
     ]
     known = {column["name"] for column in columns}
     columns += [
-        {"name": name, "type": encoding.kinds[name], "levels": None, "new_levels": False, "required": False}
+        {
+            "name": name,
+            "type": encoding.kinds[name],
+            "levels": None,
+            "new_levels": False,
+            "required": False,
+            "population": False,
+        }
         for name in sorted(encoding.trial_names - known)
     ]
     return {"fit_id": fit_id, "columns": columns}

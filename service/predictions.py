@@ -12,10 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from model.frame.column import Kind
-from model.frame.encoding import encode
 from model.frame.learnt import Encoding
 from model.frame.table import Table
-from model.predictions.predict import Prediction, predict
+from model.predictions.predict import Prediction, encode_rows, predict
 from model.predictions.row_contrasts import ContrastDraws, RowContrast
 from model.results.posterior import Posterior
 from service.answers.predictions import Predictions
@@ -164,9 +163,9 @@ def _answer(posterior: Posterior, table: Table, asked: PredictionRequest, media_
         "seed": asked.seed,
     }
     if asked.returns == "draws":
-        design = encode(posterior.encoding, table, response=False)
+        design = encode_rows(posterior, table, kind=asked.kind, group_effects=asked.group_effects)
         made = Prediction.make(posterior, design, **options)
-        warnings = [asdict(notice) for notice in design.notices]
+        warnings = [asdict(notice) for notice in made.notices(asked.row_contrasts)]
         if media_type == JSON:
             return _stream(_json_draws(made, asked.row_contrasts, warnings), JSON)
         return _stream(write_batches(_batches(made, media_type), media_type), media_type, warnings)
@@ -203,10 +202,10 @@ def _json_draws(
     yield b'{"kind":' + to_json(made.kind) + b',"draws":['
     for start, block in made.blocks():
         between.add(start, block)
-        yield (b"," if start else b"") + to_json(block)[1:-1]
+        yield (b"," if start else b"") + to_json(made.shown(start, block))[1:-1]
     yield b"]"
     if contrasts:
-        named = zip(contrasts, between.draws, strict=True)
+        named = zip(contrasts, made.shown_contrasts(between), strict=True)
         yield b',"contrasts":' + to_json([{"name": of.name, "draws": draws} for of, draws in named])
     yield b',"warnings":' + to_json(warnings) + b"}"
 
@@ -214,7 +213,8 @@ def _json_draws(
 def _batches(made: Prediction, media_type: str) -> Iterator[pa.RecordBatch]:
     """One line for each row, chain and draw in CSV, all numbered from 0; else one list for each row."""
     chains, count = made.posterior.chains, made.posterior.draws
-    for start, block in made.blocks():
+    for start, drawn in made.blocks():
+        block = made.shown(start, drawn)
         if media_type != CSV:
             yield batch({"draws": block})
             continue

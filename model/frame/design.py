@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.errors import Notice
+from model.frame.estimability import Estimability
 
 Float = NDArray[np.float64]
-Level = tuple[str | int | bool, ...]
-"""One value for each column of a grouping factor: `("t01",)`, or `("A", "a")` for the cell `batch:cask`."""
+Level = tuple[str | int | float | bool, ...]
+"""One value for each column of a grouping factor: `("t01",)`, or `("A", "a")` for the cell `batch:cask`.
+
+Decimals are among those that a fit does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class Design:
     `x` has the intercept as its first column when `intercept` is true. `y`, `weights`, `standard_error` (of
     `se()`) and `trials` are None where the formula has none or where rows are to be predicted (but for
     `trials(n)` of data that have n). Of `cbind(s, f)` y is s and trials s + f; of text y is the place in
-    `outcomes`. `notices` say where a basis is extrapolated.
+    `outcomes`. `notices` say where a basis is extrapolated. `estimability` is that of rows to be predicted where
+    columns of X were left out as combinations of others.
     """
 
     x: Float  # (row, coef)
@@ -60,6 +64,7 @@ class Design:
     trials: Float | None = None
     notices: tuple[Notice, ...] = ()
     outcomes: tuple[str | int | float | bool, ...] = ()
+    estimability: Estimability | None = None
 
     @property
     def rows(self) -> int:
@@ -81,4 +86,5 @@ class Design:
             weights=some(self.weights),
             standard_error=some(self.standard_error),
             trials=some(self.trials),
+            estimability=None if self.estimability is None else self.estimability.take(rows),
         )

@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -16,6 +16,7 @@ from model.frame import checks
 from model.frame.assembly import assemble, collecting
 from model.frame.bases import Learnt
 from model.frame.design import Design, FactorDesign, Level
+from model.frame.estimability import learn_combinations
 from model.frame.functions import evaluate, learn_one
 from model.frame.grouping import learn_levels
 from model.frame.identifiability import aliased_columns, constant_slopes, constant_within
@@ -103,8 +104,9 @@ def _learn(
         raise InvalidModel(issues)
     if used.rows * _width(encoding) > cells:
         raise Costly
-    design = assemble(encoding, used, response=True)
-    lost, alias_notices = aliased_columns(design.x, design.coefficients, design.intercept, aliased)
+    design = assemble(encoding, used, structure, response=True)
+    aliases, alias_notices = aliased_columns(design.x, design.coefficients, design.intercept, aliased)
+    lost = tuple(design.coefficients[alias.column] for alias in aliases)
     left_out = frozenset(lost)
     means = zip(design.coefficients, design.x.mean(axis=0).tolist(), strict=True)
     constants = tuple(tuple(_constants(encoding, used, factor)) for factor in design.factors)
@@ -114,6 +116,7 @@ def _learn(
         singletons=tuple(factor.name for factor in design.factors if _all_alone(factor)),
         constants=constants,
         aliased=lost,
+        combinations=learn_combinations(aliases, design.x),
         warnings=(
             *structure.notices,
             *_dropped_rows(encoding, table.rows),
@@ -128,18 +131,27 @@ def _learn(
     return learnt, design
 
 
-def encode(encoding: Encoding, table: Table, *, response: bool = True) -> Design:
+def encode(
+    encoding: Encoding,
+    table: Table,
+    *,
+    response: bool = True,
+    factors: Collection[str] | None = None,
+    trials: bool = True,
+) -> Design:
     """The arrays of a data set, by what was learnt; raises InvalidModel with every issue.
 
     With `response` the data are complete like the training data, whose design is reproduced, with the same
     rows dropped. Without it they are rows to be predicted: columns of the response's side are not needed
-    (but `trials(n)` is read where the data have n), a missing grouping value has index -1, and levels that
-    were not learnt are `new_levels`.
+    (but `trials(n)` is read where the data have n and `trials` are asked for), a missing grouping value has index -1,
+    and levels that were not learnt are `new_levels`. `factors` are the grouping factors that matter, all unless said:
+    the columns of the others need not be there, and the design is without them.
     """
-    predictors = encoding.structure.predictor_names
-    if not response and encoding.trial_names <= set(table.names):
+    structure = encoding.structure if factors is None else encoding.structure.only(factors)
+    predictors = structure.predictor_names
+    if not response and trials and encoding.trial_names <= set(table.names):
         predictors = predictors | encoding.trial_names
-    names = predictors | encoding.structure.group_names
+    names = predictors | structure.group_names
     if response:
         names = names | set(encoding.parsed.response.names)
     needed = [name for name in encoding.kinds if name in names]
@@ -153,7 +165,7 @@ def encode(encoding: Encoding, table: Table, *, response: bool = True) -> Design
         _, _, issues = checks.complete_rows(complete, "error")
     if issues := issues or list(_too_many_cells(encoding, used.rows)):
         raise InvalidModel(issues)
-    return assemble(encoding, used, response=response)
+    return assemble(encoding, used, structure, response=response, trials=trials)
 
 
 def _spreads(table: Table, names: frozenset[str]) -> dict[str, Spread]:

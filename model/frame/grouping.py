@@ -59,9 +59,9 @@ class Factor:
         return {level: place for place, level in enumerate(self.levels)}
 
     def encode(self, table: Table) -> FactorDesign:
-        """The factor's covariates and the level of each row."""
+        """The factor's covariates and the level of each row; a decimal is a level that the fit does not know."""
         z = np.hstack([matrix.build(table) for matrix in self.matrices])
-        found, index = cells([group_column(table, name) for name in self.columns])
+        found, index = cells([table[name] for name in self.columns])
         known = len(self.levels)
         places: list[int] = []
         new: list[Level] = []
@@ -133,5 +133,5 @@ def learn_levels(grouping: Grouping, table: Table, given: Mapping[str, Sequence[
 
 
 def _level(cell: Sequence[Value]) -> Level:
-    # integral numbers have become integers in `group_column`, but not those that a user lists
-    return tuple(int(value) if isinstance(value, float) else value for value in cell)
+    # 2004.0 and 2004 are one level
+    return tuple(int(value) if isinstance(value, float) and value.is_integer() else value for value in cell)

@@ -18,7 +18,7 @@ Float = NDArray[np.float64]
 
 def aliased_columns(
     x: Float, names: Sequence[str], intercept: bool, rule: Literal["error", "drop"]
-) -> tuple[tuple[str, ...], tuple[Notice, ...]]:
+) -> tuple[tuple[Alias, ...], tuple[Notice, ...]]:
     """The columns of x (row, coef) to leave out, with a notice; raises InvalidModel where any is an error."""
     found = aliased(x, intercept)
     if not found:
@@ -29,7 +29,7 @@ def aliased_columns(
         message = f"X has {x.shape[1]} columns and rank {x.shape[1] - len(found)}: {reasons}."
         raise InvalidModel(Issue("rank-deficient", message, "/formula"))
     message = f"{len(found)} columns of X are left out: {reasons}."
-    return lost, (Notice("rank_deficient", message, "warning", lost),)
+    return found, (Notice("rank_deficient", message, "warning", lost),)
 
 
 def _reason(alias: Alias, names: Sequence[str]) -> str:

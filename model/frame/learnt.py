@@ -15,6 +15,7 @@ from model.errors import Notice
 from model.frame.bases import Basis
 from model.frame.column import Kind
 from model.frame.design import Level
+from model.frame.estimability import Combination
 from model.frame.grouping import Factor, make_factor
 from model.frame.levels import Value
 from model.frame.matrix import Matrix
@@ -49,7 +50,8 @@ class Encoding:
     """A formula together with what its variables and grouping factors have learnt from `rows` complete rows.
 
     `dropped` are the numbers of the rows left out for missing values, `aliased` the columns of X left out as
-    linear combinations of others; `x_means` (coef,) are the means of X's columns over the rows used;
+    linear combinations of others, and `combinations` says of which; `x_means` (coef,) are the means of X's columns
+    over the rows used;
     `singletons` are the factors that have one row in every level; `constants` are, of each factor, the variables
     that have one value in all rows of a level; `outcomes` are the levels of a response that holds text;
     `spreads` say where the numbers of each predictor lie.
@@ -66,6 +68,7 @@ class Encoding:
     outcomes: tuple[Value, ...] = ()
     dropped: tuple[int, ...] = ()
     aliased: tuple[str, ...] = ()
+    combinations: tuple[Combination, ...] = ()
     warnings: tuple[Notice, ...] = ()
     missing: Missing = "error"
     spreads: Mapping[str, Spread] = field(default_factory=dict)
@@ -129,10 +132,9 @@ class Encoding:
         node = self.parsed.response.trials
         return frozenset() if node is None else frozenset(column_names(node))
 
-    @cached_property
-    def bases(self) -> tuple[tuple[Call, Basis], ...]:
-        """The polynomials and splines of the terms."""
-        nodes = (below for variable in self.structure.variables for below in walk(variable))
+    def bases(self, structure: Structure) -> tuple[tuple[Call, Basis], ...]:
+        """The polynomials and splines of the terms of a structure."""
+        nodes = (below for variable in structure.variables for below in walk(variable))
         calls = dict.fromkeys(node for node in nodes if isinstance(node, Call))
         memory = self.variables.memory
         return tuple((call, basis) for call in calls if isinstance(basis := memory.get(str(call)), Basis))
@@ -168,6 +170,7 @@ class Encoding:
             "outcomes": list(self.outcomes),
             "dropped": list(self.dropped),
             "aliased": list(self.aliased),
+            "combinations": [combination.to_json() for combination in self.combinations],
             "warnings": [asdict(notice) for notice in self.warnings],
             "missing": self.missing,
             "spreads": {name: spread.to_json() for name, spread in self.spreads.items()},
@@ -194,6 +197,8 @@ class Encoding:
             outcomes=tuple(document["outcomes"]),
             dropped=tuple(document["dropped"]),
             aliased=tuple(document["aliased"]),
+            # Fits of the time before they were kept have none.
+            combinations=tuple(map(Combination.from_json, document.get("combinations", ()))),
             warnings=tuple(
                 Notice(**{**notice, "parameters": tuple(notice["parameters"])})
                 for notice in document["warnings"]

@@ -4,8 +4,8 @@ Earlier columns are kept and later ones are aliased, as in R's `qr` and hence in
 work is that of a few products of matrices: the columns' products settle most designs, a QR decomposition the others.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ TOLERANCE = 1e-7  # R's, of the part of a column that is orthogonal to the colum
 _CLEARLY_APART = 1e-2
 """A column of which so large a part is orthogonal needs no decomposition: its square is far above rounding."""
 _SMALLEST_WEIGHT = 1e-6
+"""That of a column that is named as one of those."""
+_NO_WEIGHT = 1e-11
 _PANEL = 48
 """Columns that are swept one by one between two products of matrices."""
 _BLOCK_CELLS = 2_000_000
@@ -24,10 +26,15 @@ _BLOCK_CELLS = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A column, and the columns that it is a combination of."""
+    """A column, and the columns `of` which it is a combination of.
+
+    It is exactly `constant` and the columns in `weights` by their weights, however small.
+    """
 
     column: int
     of: tuple[int, ...]
+    weights: Mapping[int, float] = field(default_factory=dict)
+    constant: float = 0.0
 
 
 def aliased(x: Float, intercept: bool) -> tuple[Alias, ...]:
@@ -39,10 +46,7 @@ def aliased(x: Float, intercept: bool) -> tuple[Alias, ...]:
     scaled = _Scaled.of(x, intercept)
     if scaled.clearly_independent():
         return ()
-    return tuple(
-        Alias(alias.column + intercept, tuple(c + intercept for c in alias.of))
-        for alias in _sweep(scaled.triangle(), scaled.tolerance)
-    )
+    return tuple(scaled.in_own_units(alias) for alias in _sweep(scaled.triangle(), scaled.tolerance))
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,17 @@ class _Scaled:
             block = self.x[rows, self.first :] - self.means
             block /= divisors
             yield block
+
+    def in_own_units(self, alias: Alias) -> Alias:
+        """A combination of the columns of x instead of the scaled ones behind the intercept."""
+        size = float(self.sizes[alias.column])
+        weights = {c: weight * size / float(self.sizes[c]) for c, weight in alias.weights.items()}
+        return Alias(
+            alias.column + self.first,
+            tuple(c + self.first for c in alias.of),
+            {c + self.first: weight for c, weight in weights.items()},
+            float(self.means[alias.column] - sum(w * float(self.means[c]) for c, w in weights.items())),
+        )
 
     def clearly_independent(self) -> bool:
         """Whether Cholesky's factor of the columns' products leaves no doubt; False proves nothing."""
@@ -162,7 +177,9 @@ def _explain(
     parts = basis.T @ triangle[:, lost]
     parts[np.arange(len(kept))[:, None] >= np.array(kept_before)] = 0.0
     weights = solve_triangular(np.triu(basis.T @ triangle[:, kept]), parts) if kept else parts
-    return [
-        Alias(column, tuple(kept[place] for place in np.flatnonzero(np.abs(of) > _SMALLEST_WEIGHT).tolist()))
-        for column, of in zip(lost, weights.T, strict=True)
-    ]
+    found = []
+    for column, weight in zip(lost, weights.T, strict=True):
+        weights = {kept[p]: float(weight[p]) for p in np.flatnonzero(np.abs(weight) > _NO_WEIGHT).tolist()}
+        of = tuple(c for c, w in weights.items() if abs(w) > _SMALLEST_WEIGHT)
+        found.append(Alias(column, of, weights))
+    return found

@@ -3,8 +3,8 @@
 `model.language.expansion` makes it from a tree; here is what it is.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
 from model.errors import Notice
 from model.language.syntax import Node, column_names, label
@@ -62,6 +62,10 @@ class Structure:
     offsets: tuple[Node, ...]
     groupings: tuple[Grouping, ...]
     notices: tuple[Notice, ...]
+
+    def only(self, factors: Collection[str]) -> "Structure":
+        """The structure without the grouping factors that are not named."""
+        return replace(self, groupings=tuple(g for g in self.groupings if g.name in factors))
 
     @property
     def variables(self) -> tuple[Node, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from model.frame.design import Design, Float
 from model.frame.encoding import encode
 from model.predictions.grid import Grid
-from model.predictions.predict import Kind, figures, predicted_draws
+from model.predictions.predict import Kind, Prediction, figures
 from model.results.posterior import Posterior
 
 Json = dict[str, Any]
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 def conditional_draws(posterior: Posterior, grid: Grid, *, kind: Kind = "epred") -> Float:
     """Draws (chain, draw, row) of what `kind` asks for; a binomial response has one trial in each row."""
-    return _draws(posterior, _encoded(posterior, grid), grid, kind)
+    return _made(posterior, grid, kind).draws()
 
 
 def conditional_effects(
@@ -28,11 +28,11 @@ def conditional_effects(
 ) -> Json:
     """The grid, and for each of its rows mean, sd, median and central interval of what `kind` asks for.
 
+    They are NaN in rows of which the training data say nothing, and the warnings name these.
     Raises InvalidModel where the formula cannot be evaluated in a row of the grid.
     """
-    design = _encoded(posterior, grid)
-    draws = _draws(posterior, design, grid, kind)
-    by_row = np.moveaxis(draws, 2, 0).reshape(design.rows, -1)
+    made = _made(posterior, grid, kind)
+    by_row = np.moveaxis(made.draws(), 2, 0).reshape(made.design.rows, -1)
     return {
         "kind": kind,
         "prob": prob,
@@ -40,19 +40,19 @@ def conditional_effects(
         "reference": dict(grid.reference),
         "levels": dict(grid.levels),
         "group_effects": list(grid.factors),
-        "trials": None if design.trials is None else 1,
+        "trials": None if made.design.trials is None else 1,
         **figures(by_row, prob),
-        "warnings": [asdict(notice) for notice in design.notices],
+        "warnings": [asdict(notice) for notice in made.notices()],
     }
 
 
 def _encoded(posterior: Posterior, grid: Grid) -> Design:
     encoding = posterior.encoding
-    design = encode(encoding, grid.table(encoding), response=False)
+    design = encode(encoding, grid.table(), response=False, factors=grid.factors, trials=False)
     if posterior.family.name == "binomial":
         return replace(design, trials=np.ones(design.rows))
     return design
 
 
-def _draws(posterior: Posterior, design: Design, grid: Grid, kind: Kind) -> Float:
-    return predicted_draws(posterior, design, kind=kind, group_effects=grid.factors)
+def _made(posterior: Posterior, grid: Grid, kind: Kind) -> Prediction:
+    return Prediction.make(posterior, _encoded(posterior, grid), kind=kind, group_effects=grid.factors)

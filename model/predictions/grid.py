@@ -35,10 +35,9 @@ class Grid:
         """Number of rows."""
         return len(next(iter(self.columns.values())))
 
-    def table(self, encoding: Encoding) -> Table:
-        """The rows as data to be encoded; grouping columns without a level are null."""
-        fixed: dict[str, Value | None] = dict.fromkeys(encoding.structure.group_names)
-        fixed |= {**self.levels, **self.reference}
+    def table(self) -> Table:
+        """The rows as data to be encoded; only the grouping columns whose level is determined are among them."""
+        fixed = {**self.levels, **self.reference}
         constant = {name: [value] * self.rows for name, value in fixed.items() if name not in self.columns}
         return Table.from_columns(constant | {name: list(values) for name, values in self.columns.items()})
 

@@ -6,13 +6,16 @@ levels need much memory.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from model.errors import InvalidModel, Issue
+from model.errors import InvalidModel, Issue, Notice
 from model.frame.design import Design, FactorDesign, Float
 from model.frame.encoding import encode
+from model.frame.levels import listing
 from model.frame.table import Table
 from model.predictions.group_terms import GroupEffects, kept_effects
 from model.predictions.row_contrasts import ContrastDraws, RowContrast, contrast_issues
@@ -67,16 +70,52 @@ class Prediction:
             _refuse_without_scale(posterior, design)
         return cls(posterior, design, kind, kept, new_levels, posterior.seed if seed is None else seed)
 
+    @cached_property
+    def unknown(self) -> NDArray[np.bool_]:
+        """The rows of which the training data say nothing, since columns of X were left out: (row,)."""
+        known = self.design.estimability
+        return np.zeros(self.design.rows, dtype=np.bool_) if known is None else known.unknown
+
+    def unknown_contrast(self, contrast: RowContrast) -> bool:
+        """Whether the training data say nothing of a contrast.
+
+        One that is linear in the linear predictor may be known though its rows are not.
+        """
+        known = self.design.estimability
+        if known is None:
+            return False
+        weights = {row: weight for row, weight in contrast.weights.items() if weight}
+        if self.kind == "linpred" or self.posterior.family.link == "identity":
+            return known.unknown_sum(weights)
+        return bool(self.unknown[list(weights)].any())
+
+    def notices(self, contrasts: Sequence[RowContrast] = ()) -> tuple[Notice, ...]:
+        """What is doubtful about the rows, and which of them and of the contrasts have no figures."""
+        return (*self.design.notices, *_not_estimable(self, contrasts))
+
+    def shown(self, start: int, block: Float) -> Float:
+        """The draws (row, draw) of a block, NaN where the training data say nothing."""
+        hidden = self.unknown[start : start + len(block)]
+        return np.where(hidden[:, None], np.nan, block) if hidden.any() else block
+
+    def shown_contrasts(self, between: ContrastDraws) -> Float:
+        """The draws (contrast, draw) of contrasts, NaN where the training data say nothing."""
+        hidden = np.array([self.unknown_contrast(contrast) for contrast in between.contrasts], dtype=np.bool_)
+        return np.where(hidden[:, None], np.nan, between.draws) if hidden.any() else between.draws
+
     def draws(self) -> Float:
-        """Draws (chain, draw, row) of all rows."""
+        """Draws (chain, draw, row) of all rows, NaN where the training data say nothing."""
         posterior, rows = self.posterior, self.design.rows
         drawn = np.empty((rows, posterior.chains * posterior.draws))
         for start, block in self.blocks():
-            drawn[start : start + len(block)] = block
+            drawn[start : start + len(block)] = self.shown(start, block)
         return np.moveaxis(drawn.reshape(rows, posterior.chains, posterior.draws), 0, 2)
 
     def blocks(self) -> Iterator[tuple[int, Float]]:
-        """Some rows at a time: the number of the first, and draws (row, draw), those of all chains together."""
+        """Some rows at a time: the number of the first, and draws (row, draw), those of all chains together.
+
+        Contrasts are made of them; rows that are unknown are among them, and `shown` hides them.
+        """
         posterior = self.posterior
         draws = posterior.chains * posterior.draws
         population = posterior.population.reshape(draws, -1).T
@@ -152,31 +191,62 @@ def predict(
     """
     if issues := contrast_issues(contrasts, table.rows):
         raise InvalidModel(issues)
-    design = encode(posterior.encoding, table, response=False)
+    design = encode_rows(posterior, table, kind=kind, group_effects=group_effects)
     made = Prediction.make(
         posterior, design, kind=kind, group_effects=group_effects, new_levels=new_levels, seed=seed
     )
     between = ContrastDraws(contrasts, posterior.chains * posterior.draws)
     found = []
     for start, block in made.blocks():
-        found.append(figures(block, prob))
+        found.append(figures(made.shown(start, block), prob))
         between.add(start, block)
     answer: dict[str, Any] = {"kind": kind, "prob": prob}
     answer |= {name: np.concatenate([part[name] for part in found]) for name in found[0]}
     if contrasts:
-        answer["contrasts"] = summarize_contrasts(between, prob)
-    answer["warnings"] = [asdict(notice) for notice in design.notices]
+        answer["contrasts"] = summarize_contrasts(contrasts, made.shown_contrasts(between), prob)
+    answer["warnings"] = [asdict(notice) for notice in made.notices(contrasts)]
     return answer
 
 
-def summarize_contrasts(between: ContrastDraws, prob: float) -> list[dict[str, Any]]:
-    """Each contrast's name, its figures, and the posterior probability that it is above zero."""
-    columns = figures(between.draws, prob) | {"probability_positive": (between.draws > 0).mean(axis=1)}
+def encode_rows(
+    posterior: Posterior, table: Table, *, kind: Kind = "epred", group_effects: GroupEffects = "all"
+) -> Design:
+    """The design of rows to be predicted: of their columns only those on which the answer depends.
+
+    Raises InvalidModel for terms that the model does not have, and where the rows cannot be encoded.
+    """
+    kept = kept_effects(posterior.encoding, group_effects)
+    return encode(posterior.encoding, table, response=False, factors=kept, trials=kind != "linpred")
+
+
+def summarize_contrasts(contrasts: Sequence[RowContrast], draws: Float, prob: float) -> list[dict[str, Any]]:
+    """Each contrast's name, its figures, and the posterior probability that it is above zero; NaN where draws are."""
+    above = np.where(np.isnan(draws).any(axis=1), np.nan, (draws > 0).mean(axis=1))
+    columns = figures(draws, prob) | {"probability_positive": above}
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     return [
         {"name": contrast.name, **dict(zip(columns, row, strict=True))}
-        for contrast, row in zip(between.contrasts, rows, strict=True)
+        for contrast, row in zip(contrasts, rows, strict=True)
     ]
+
+
+def _not_estimable(made: Prediction, contrasts: Sequence[RowContrast]) -> Iterator[Notice]:
+    rows = np.flatnonzero(made.unknown).tolist()
+    names = [contrast.name for contrast in contrasts if made.unknown_contrast(contrast)]
+    encoding = made.posterior.encoding
+    reason = (
+        f"the training data cannot tell them, as columns of X were left out ({listing(encoding.aliased, 5)})"
+        " on which they depend"
+    )
+    advice = (
+        "Ask for rows like those that were fitted, or fit again without the terms that cannot be told apart."
+    )
+    if rows:
+        message = f"{len(rows)} of {made.design.rows} rows have no figures ({listing(rows)}): {reason}."
+        yield Notice("not_estimable", message, "warning", advice=advice)
+    if names:
+        message = f"{len(names)} of {len(contrasts)} contrasts have no figures ({listing(names)}): {reason}."
+        yield Notice("not_estimable", message, "warning", advice=advice)
 
 
 def predicted_draws(

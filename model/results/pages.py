@@ -51,6 +51,7 @@ def find_entries(
     if by in ("deviation", "value"):
         names = structure.coefficients
         shift = [population_part(posterior, n).mean() if by == "value" else 0.0 for n in names]
+        shift = np.nan_to_num(shift).tolist()
         levels, coefficients = of.by_mean(tuple((j, float(shift[j])) for j in wanted))
         if backwards:
             levels, coefficients = levels[::-1], coefficients[::-1]
@@ -97,8 +98,13 @@ def estimate_entries(
 
 
 def population_part(posterior: Posterior, coefficient: str) -> Float:
-    """Draws (chain, draw) of the population-level coefficient of that name; zero where the model has none."""
+    """Draws (chain, draw) of the population-level coefficient of that name; zero where the model has none.
+
+    NaN where its column was left out as a combination of others, so that the data cannot tell it.
+    """
     names: Sequence[str] = posterior.encoding.coefficients
+    if coefficient in posterior.encoding.aliased:
+        return np.full(posterior.population.shape[:2], np.nan)
     if coefficient not in names:
         return np.zeros(posterior.population.shape[:2])
     return posterior.population[:, :, names.index(coefficient)]

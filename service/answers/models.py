@@ -60,6 +60,9 @@ class SchemaColumn(Answer):
     new_levels: bool
     """Whether other levels can be predicted, with `new_levels` of the request."""
     required: bool
+    """Whether predictions with all group-level effects need it."""
+    population: bool
+    """Whether those without any need it, too."""
 
 
 class PredictionSchema(Answer):

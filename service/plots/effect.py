@@ -12,7 +12,7 @@ from service.grids import read_grid
 from service.plots import limits, style
 from service.plots.catalog import predictor_names
 from service.plots.intervals import percent
-from service.plots.response import Across, at_reference, refuse_crowded, shown
+from service.plots.response import Across, at_reference, refuse_crowded, shown, unknown
 from service.plots.sheet import Grid, Mark, MarkKind, Sheet, Size
 from service.plots.subject import Subject
 from service.plots.text import fitted, legible
@@ -73,7 +73,7 @@ def draw(effect: Effect, subject: Subject, size: Size) -> Sheet:
     heading = subject.heading(
         f"Conditional effect of {legible(variable, 80)}" + ("" if by is None else f" by {legible(by, 80)}"),
         describe(effect, response),
-        f"{'' if by is None else f'Mean and {interval}. '}{_groups(effect)}{at_reference(effect)}",
+        f"{'' if by is None else f'Mean and {interval}. '}{_groups(effect)}{at_reference(effect)}{unknown(effect)}",
     )
     sheet = Sheet(size, heading, grid, key)
     panel = sheet.panels[0][0]
@@ -120,9 +120,13 @@ def describe(effect: Effect, response: str) -> str:
     variable, *others = effect["columns"]
     by = others[0] if others else None
     sentences = [f"{response} along {variable}. {at_reference(effect)}".strip()]
-    for value, rows in _series(effect, by):
+    for value, every in _series(effect, by):
+        where = "" if by is None else f"{by} = {shown(value)}: "
+        rows = [row for row in every if np.isfinite(effect["mean"][row])]
+        if not rows:
+            sentences.append(f"{where}unknown everywhere.")
+            continue
         x = [effect["columns"][variable][row] for row in (rows[0], rows[-1])]
         y = [effect["mean"][row] for row in (rows[0], rows[-1])]
-        where = "" if by is None else f"{by} = {shown(value)}: "
         sentences.append(f"{where}from {y[0]:.4g} at {shown(x[0])} to {y[1]:.4g} at {shown(x[1])}.")
     return " ".join(sentences)

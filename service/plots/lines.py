@@ -1,10 +1,12 @@
 """One line for each level of a grouping factor, over the data, with the population's line among them."""
 
+import numpy as np
+
 from model.predictions.grid import predictors
 from model.predictions.group_lines import GroupLines, group_lines
 from service.plots import style
 from service.plots.intervals import percent
-from service.plots.response import Across, at_reference, refuse_crowded
+from service.plots.response import Across, at_reference, refuse_crowded, unknown
 from service.plots.sheet import Grid, Mark, Sheet, Size
 from service.plots.subject import Subject
 from service.plots.text import fitted, legible
@@ -49,7 +51,7 @@ def draw(lines: GroupLines, subject: Subject, size: Size, prob: float) -> Sheet:
     heading = subject.heading(
         f"{response} along {legible(lines.variable, 80)}, by {legible(lines.factors[-1], 80)}",
         describe(lines, label),
-        f"{'; '.join(words)}. {at_reference(lines.population)}",
+        f"{'; '.join(words)}. {at_reference(lines.population)}{unknown(lines.population)}",
     )
     sheet = Sheet(size, heading, grid, key)
     panel = sheet.panels[0][0]
@@ -95,7 +97,12 @@ def _counted(shown: int, total: int, what: str) -> str:
 def describe(lines: GroupLines, response: str) -> str:
     """Say in words what the picture shows: where the population's line begins and ends."""
     x, mean = lines.population["columns"][lines.variable], lines.population["mean"]
+    told = np.flatnonzero(np.isfinite(mean)).tolist()
+    course = "is unknown"
+    if told:
+        first, last = told[0], told[-1]
+        course = f"goes from {mean[first]:.4g} at {x[first]} to {mean[last]:.4g} at {x[last]}"
     return (
         f"{response} along {lines.variable}, one line for each of {len(lines.lines)} of {lines.levels} levels of "
-        f"{lines.factors[-1]}. The population's line goes from {mean[0]:.4g} at {x[0]} to {mean[-1]:.4g} at {x[-1]}."
+        f"{lines.factors[-1]}. The population's line {course}."
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from model.frame.levels import Value, level_label
@@ -25,6 +26,12 @@ def at_reference(effect: Mapping[str, Any]) -> str:
     if others := len(reference) - len(names):
         parts.append(f"{others} more at their means or first levels")
     return f"Other predictors stay at {', '.join(parts)}. " if parts else ""
+
+
+def unknown(effect: Mapping[str, Any]) -> str:
+    """Say of how many values the data tell nothing; empty if there are none."""
+    hidden = int(np.count_nonzero(~np.isfinite(effect["mean"])))
+    return f"Nothing is known of {hidden} of {len(effect['mean'])} values. " if hidden else ""
 
 
 def shown(value: Value) -> str:

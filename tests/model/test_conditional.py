@@ -96,8 +96,8 @@ def test_a_column_that_is_predictor_and_group_has_one_value() -> None:
     encoding = learnt("y ~ x + a + (1 | a:b)")
     grid = reference_grid(encoding, "x", levels={"a": "a2", "b": "1"})
     assert grid.reference == {"a": "a2"}
-    assert grid.table(encoding)["a"].to_list() == ["a2"] * 50
-    assert reference_grid(encoding, "x").table(encoding)["a"].to_list() == ["a0"] * 50
+    assert grid.table()["a"].to_list() == ["a2"] * 50
+    assert reference_grid(encoding, "x").table()["a"].to_list() == ["a0"] * 50
 
 
 @pytest.mark.parametrize(
@@ -187,3 +187,27 @@ def test_spreads_survive_storage_and_huge_numbers() -> None:
     assert again.spreads == encoding.spreads
     assert np.isfinite(again.spreads["x"].sd)
     assert again.spreads["x"].mean == pytest.approx(30.5e70)
+
+
+def test_only_the_columns_of_the_kept_factors_are_needed() -> None:
+    of = posterior("y ~ x + (1 + w | a) + (1 | b)")
+    rows = {"x": [3.0, 4.0], "w": [9.0, 11.0], "a": ["a1", "a2"], "b": [0, 1]}
+    some = Table.from_columns({name: rows[name] for name in ("x", "b")})
+    both = Table.from_columns(rows)
+    assert (
+        predict(of, some, group_effects=["b"])["mean"].tolist()
+        == predict(of, both, group_effects=["b"])["mean"].tolist()
+    )
+    with pytest.raises(InvalidModel) as caught:
+        predict(of, some, group_effects=["a"])
+    assert {issue.column for issue in caught.value.issues} == {"w", "a"}
+
+
+def test_trials_do_not_matter_to_the_linear_predictor() -> None:
+    of = posterior("hits | trials(n) ~ x", "binomial")
+    with_null = Table.from_columns({"x": [3.0, 4.0], "n": [None, 9]})
+    without = Table.from_columns({"x": [3.0, 4.0]})
+    found = predict(of, with_null, kind="linpred")["mean"].tolist()
+    assert found == predict(of, without, kind="linpred")["mean"].tolist()
+    with pytest.raises(InvalidModel):
+        predict(of, with_null, kind="epred")

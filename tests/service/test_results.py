@@ -267,3 +267,16 @@ def test_a_prediction_beyond_what_a_double_holds_is_null(client: TestClient, fin
     assert predicted.sd is not None
     assert predicted.sd[0] is None
     assert predicted.sd[1] is not None
+
+
+def test_population_predictions_need_no_grouping_columns(client: TestClient, finished: str) -> None:
+    def answered(columns: dict[str, Any], **asked: Any) -> Any:
+        body = {"data": {"columns": columns}, **asked}
+        return client.post(f"/v1/fits/{finished}/predictions", json=body)
+
+    alone = answered({"x": [0.0, 1.0]}, group_effects="none")
+    assert alone.json()["mean"] == answered({"x": [0.0, 1.0], "g": [7, 8]}, group_effects=[]).json()["mean"]
+    draws = answered({"x": [0.0, 1.0]}, group_effects="none", **{"return": "draws"})
+    assert draws.status_code == 200
+    assert answered({"x": [0.0, 1.0]}).json()["errors"][0]["column"] == "g"
+    assert answered({"x": [0.0, 1.0]}, group_effects=["1 | g"]).json()["errors"][0]["column"] == "g"
