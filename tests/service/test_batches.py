@@ -136,7 +136,7 @@ def test_a_fault_of_ours_is_the_problem_of_its_member_alone() -> None:
 
 def test_a_store_that_does_not_answer_is_no_members_fault() -> None:
     def open_dataset(name: str) -> Table:
-        raise StoreUnavailable
+        raise StoreUnavailable("away")
 
     body = orjson.dumps({"fits": [{"formula": "y ~ x", "dataset": "ds_" + "a" * 26}]})
     with pytest.raises(StoreUnavailable):
