@@ -6,13 +6,13 @@ A plan's key is a digest of everything that the result depends on, so equal requ
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from model import limits
-from model.distributions import parse_distribution
+from model.distributions import Kind, parse_distribution
 from model.errors import InvalidModel, Issue, Notice
 from model.family import Family, check_response, find_family
 from model.frame.design import Design
@@ -125,6 +125,11 @@ class FitPlan:
             return 0.02 + total * size * 1e-8 + self.rows * 1e-6
         return 2.0 + total * 32 * (self.rows + size) * 2e-8
 
+    @property
+    def all_constant(self) -> bool:
+        """Whether every parameter is held constant by its prior, and there are no group-level effects either."""
+        return _all_constant(self.encoding, self.priors)
+
     def design(self) -> Design:
         """The arrays of the training data."""
         return encode(self.encoding, self.table) if self._design is None else self._design
@@ -202,13 +207,16 @@ def prepare(spec: FitSpec, *, cells: int = limits.DESIGN_CELLS) -> FitPlan:
     if learnt is None or family is None:
         raise InvalidModel([*issues, *_unreadable(spec)])
     encoding, design = learnt
-    if doubts := _unidentified(encoding, family):
-        encoding = replace(encoding, warnings=(*encoding.warnings, *doubts))
     unfit = check_response(family, design)
     priors = None if unfit else _collect(issues, lambda: resolve(spec.priors, family, design))
     issues += unfit
     if issues or priors is None:
         raise InvalidModel(issues)
+    if not priors:
+        message = "The model has no parameters, so there is nothing to fit: add a term to the formula."
+        raise InvalidModel(Issue("no-parameters", message, "/formula"))
+    if doubts := (*_unidentified(encoding, family), *_nothing_estimated(encoding, priors)):
+        encoding = replace(encoding, warnings=(*encoding.warnings, *doubts))
     method, reason = choose_method(spec.sampler.method, family, encoding, design)
     used = spec.table.select([name for name in spec.table.names if name in encoding.kinds])
     facts = _facts(spec, encoding, family, priors, method, used)
@@ -280,6 +288,18 @@ def _unidentified(encoding: Encoding, family: Family) -> tuple[Notice, ...]:
     message = f"Every level of {', '.join(names)} has one row: its deviations and the residuals cannot be told apart."
     parameters = ("sigma", *(f"sd[{name}][Intercept]" for name in names))
     return (Notice("unidentified_residual", message, "serious", parameters, "Leave this factor out."),)
+
+
+def _all_constant(encoding: Encoding, priors: Sequence[ResolvedPrior]) -> bool:
+    return not encoding.factors and all(row.distribution.kind is Kind.CONSTANT for row in priors)
+
+
+def _nothing_estimated(encoding: Encoding, priors: Sequence[ResolvedPrior]) -> Iterator[Notice]:
+    if _all_constant(encoding, priors):
+        message = (
+            "Every parameter is held constant by its prior, so nothing is estimated: all draws are the same."
+        )
+        yield Notice("nothing_estimated", message, "info")
 
 
 def _unreadable(spec: FitSpec) -> list[Issue]:

@@ -242,6 +242,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "Leave out rows with missing values before fitting, and compare models of the same response.",
     ),
     # The model.
+    "no-parameters": ProblemType(
+        422,
+        "No parameters",
+        "The model has no parameters to estimate.",
+        "Add an intercept, a covariate or a grouping factor to the formula.",
+    ),
     "too-few-levels": ProblemType(422, "Too few levels", "A grouping factor needs at least two levels."),
     "constant-predictor": ProblemType(
         422,

@@ -13,11 +13,12 @@ from model.results.effects import CollapsedEffects, Effects, StoredEffects
 from model.results.posterior import FactorPosterior, Posterior
 from model.spec import FitPlan
 from worker.batch import Drawn, batches, read, rows
+from worker.chains import no_numbers
 from worker.compiled import COMPILED, handed_over
 from worker.monitor import Cancelled, Monitor
 from worker.padding import CollapsedProblem
 from worker.programs import collapsed as program
-from worker.samplers import independence
+from worker.samplers import fixed, independence
 from worker.shape import CollapsedShape
 
 _CHEAP = 512
@@ -37,10 +38,17 @@ def executable(shape: CollapsedShape, data: program.Data) -> Callable[..., Any]:
 def sample(
     problem: CollapsedProblem, evaluate: Callable[..., Any], plan: FitPlan, monitor: Monitor
 ) -> independence.Chains:
-    """Walk the hyperparameters; raises Cancelled as soon as the monitor says so, between two calls of the program."""
+    """Walk the hyperparameters; raises Cancelled as soon as the monitor says so, between two calls of the program.
+
+    Where none is left to walk the draws are independent. Raises InvalidModel (`sampling-failed`) where the density has
+    no number then.
+    """
+    density = _Density(problem, evaluate, plan, monitor)
+    if not problem.active.any():
+        return draw_exactly(density, problem, plan)
     start, lower, upper = (array[problem.active] for array in (problem.start, problem.lower, problem.upper))
     return independence.sample(
-        _Density(problem, evaluate, plan, monitor),
+        density,
         start,
         (lower, upper),
         len(problem.carried),
@@ -49,6 +57,17 @@ def sample(
         plan.seed,
         most_proposals_per_draw(problem.shape),
     )
+
+
+def draw_exactly(
+    density: independence.Density, problem: CollapsedProblem, plan: FitPlan
+) -> independence.Chains:
+    """Draw where no hyperparameter is free; raises InvalidModel (`sampling-failed`) where the density has no number."""
+    sampler = plan.sampler
+    chains = fixed.sample(density, len(problem.carried), sampler.chains, sampler.draws, plan.seed)
+    if not (np.isfinite(chains.log_evidence) and np.isfinite(chains.drawn).all()):
+        raise no_numbers()
+    return chains
 
 
 class _Density:

@@ -30,6 +30,8 @@ DEFAULT_PROB = 0.95
 _UNFIT = "the collapsed sampler judged its draws unfit"
 _WHOLE = "the whole model was sampled by NUTS"
 _THETA = "NUTS walked the hyperparameters, coefficients and group-level effects still integrated out"
+_NOTHING_LEFT = "no hyperparameter is left to sample, so the draws are independent"
+_ALL_CONSTANT = "every parameter is constant, so nothing was sampled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ def _sample(plan: FitPlan, design: Design, monitor: Monitor, watch: _Stopwatch) 
         monitor.expect("nuts", plan.seconds_of("nuts"))
     else:
         reason = plan.method_reason
-    return nuts.fit(plan, design, monitor, watch.phase), reason
+    posterior = nuts.fit(plan, design, monitor, watch.phase)
+    return posterior, f"{reason}; {_ALL_CONSTANT}" if plan.all_constant else reason
 
 
 def _sample_collapsed(
@@ -104,7 +107,7 @@ def _sample_collapsed(
         if problem.wide or interpolated.is_worth_it(problem):
             posterior, unfit = _interpolate(problem, plan, design, monitor)
             if posterior is not None:
-                return posterior, plan.method_reason
+                return posterior, _reason(problem, plan)
             if problem.wide:
                 return None, f"{unfit}; {_WHOLE}"
         evaluate = collapsed.executable(problem.shape, problem.data)
@@ -115,7 +118,7 @@ def _sample_collapsed(
             return None, f"{_UNFIT} ({error}); {_WHOLE}"
         if chains.trustworthy:
             told = collapsed.statistics(problem, chains)
-            return collapsed.posterior(problem, chains.drawn, plan, design, told), plan.method_reason
+            return collapsed.posterior(problem, chains.drawn, plan, design, told), _reason(problem, plan)
         unfit = _judgment(chains)
         monitor.expect("nuts", plan.seconds_of("collapsed"))
         try:
@@ -140,6 +143,13 @@ def _interpolate(
         "eliminations": found.eliminations,
     }
     return collapsed.posterior(problem, found.chains.drawn, plan, design, told, found.dense), ""
+
+
+def _reason(problem: CollapsedProblem, plan: FitPlan) -> str:
+    """Why a collapsed fit was sampled as it was."""
+    if plan.all_constant:
+        return f"{plan.method_reason}; {_ALL_CONSTANT}"
+    return plan.method_reason if problem.active.any() else f"{plan.method_reason}; {_NOTHING_LEFT}"
 
 
 def _judgment(chains: Chains) -> str:

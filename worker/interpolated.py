@@ -13,7 +13,7 @@ from model.frame.design import Float
 from model.spec import FitPlan
 from model.streams import stream
 from worker.batch import read
-from worker.collapsed import explains_all, perfect_fit, way_without_residual
+from worker.collapsed import draw_exactly, explains_all, perfect_fit, way_without_residual
 from worker.eliminations import Eliminations
 from worker.monitor import Monitor
 from worker.padding import CollapsedProblem
@@ -105,6 +105,8 @@ class _Sampler:
     def sample(self) -> Interpolated:
         """Find the box, and raise the degree there until the polynomial is close enough."""
         self.monitor.report("eliminating", 0.0)
+        if not self.problem.active.any():
+            return self._drawn_exactly()
         exact, way = self.exact.log_density, way_without_residual(self.problem)
         if len(way) and explains_all(exact(way), exact, self.problem):
             raise perfect_fit()
@@ -127,6 +129,17 @@ class _Sampler:
                 return Interpolated(chains, self._deviations(chains), error, self.exact.count)
             failure = f"the log density between exact values is off by {error:.2g}"
         raise SurrogateFailed(failure)
+
+    def _drawn_exactly(self) -> Interpolated:
+        """What one elimination is enough for: no hyperparameter is free."""
+        left = self.exact.eliminate(self.exact.coordinates(np.zeros((1, 0))))
+
+        def density(points: Float, noise: Float) -> independence.Awaited:
+            found = self.exact.density(points, noise, np.repeat(left, len(points), axis=0))
+            return lambda: found
+
+        chains = draw_exactly(density, self.problem, self.plan)
+        return Interpolated(chains, self._deviations(chains), 0.0, self.exact.count)
 
     def _walk(self, surrogate: Surrogate, at: Float, chains: int, draws: int) -> independence.Chains:
         density, carried = self._through(surrogate), len(self.problem.carried)
@@ -224,4 +237,5 @@ class _Sampler:
 
 
 def _flat(theta: Float) -> Float:
-    return theta.reshape(-1, theta.shape[-1])
+    chains, draws, dim = theta.shape
+    return theta.reshape(chains * draws, dim)

@@ -4,10 +4,11 @@ Chains are a sequence of calls of the same executable, so compilation happens on
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
+import jax.numpy as jnp
 import numpy as np
 
 from model.frame.design import Design, Float
@@ -26,6 +27,16 @@ SIDE_BY_SIDE = 4
 
 Draws = dict[str, Float]
 
+_UNMOVED: Mapping[str, float | int | None] = {
+    "acceptance": 1.0,
+    "divergences": 0,
+    "max_tree_depth_hits": 0,
+    "e_bfmi_min": None,
+    "leapfrog_steps": 0,
+    "warmup": 0,
+}
+"""What is told of a sampler that had nothing to move."""
+
 
 def fit(plan: FitPlan, design: Design, monitor: Monitor, phase: Phase) -> Posterior:
     """Sample the posterior of a plan by NUTS; stopped by the monitor it has fewer draws than the plan asks for.
@@ -35,9 +46,24 @@ def fit(plan: FitPlan, design: Design, monitor: Monitor, phase: Phase) -> Poster
     """
     with phase("prepare"):
         problem = full_problem(plan, design, side_by_side(plan))
+    if not np.any(problem.coordinates.streams >= 0):
+        return _posterior(plan, design, problem, _repeated(problem, plan), _UNMOVED)
     with phase("sample"):
         draws, told = walk(problem, plan, monitor)
-    return _posterior(plan, design, problem, draws, told)
+    return _posterior(plan, design, problem, draws, statistics(plan, told))
+
+
+def _repeated(problem: FullProblem, plan: FitPlan) -> Draws:
+    """The draws of a model all of whose parameters are constants: these, again and again.
+
+    Raises InvalidModel (`sampling-failed`) where the density has no number at them.
+    """
+    log_density, named = problem.log_density(jnp.asarray(problem.coordinates.center), problem.data)
+    if not np.isfinite(log_density):
+        raise no_numbers()
+    size = plan.sampler.chains, plan.sampler.draws
+    values = {name: np.asarray(value) for name, value in named.items()}
+    return {name: np.broadcast_to(value, (*size, *value.shape)).copy() for name, value in values.items()}
 
 
 def side_by_side(plan: FitPlan) -> int:
@@ -73,8 +99,10 @@ def walk(problem: FullProblem | ThetaProblem, plan: FitPlan, monitor: Monitor) -
     return draws, told
 
 
-def _posterior(plan: FitPlan, design: Design, problem: FullProblem, draws: Draws, told: Draws) -> Posterior:
-    """Read the draws in the user's units, columns and levels."""
+def _posterior(
+    plan: FitPlan, design: Design, problem: FullProblem, draws: Draws, told: Mapping[str, float | int | None]
+) -> Posterior:
+    """Read the draws in the user's units, columns and levels; `told` is what the posterior keeps of the sampler's."""
     p = design.x.shape[1]
     population = draws["population"][:, :, :p]
     if plan.center and design.intercept:
@@ -101,7 +129,7 @@ def _posterior(plan: FitPlan, design: Design, problem: FullProblem, draws: Draws
         factors=factors,
         x_mean=design.x.mean(axis=0),
         x_covariance=np.cov(design.x, rowvar=False, bias=True).reshape(p, p),
-        statistics=statistics(plan, told),
+        statistics=told,
     )
 
 

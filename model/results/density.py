@@ -4,6 +4,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from model.frame.design import Float
+from model.results.estimate import constant
 
 POINTS = 256
 _REACH = 3.0
@@ -17,11 +18,11 @@ def kernel_density(draws: Float, bounds: tuple[float, float], points: int = POIN
     Raises ValueError for draws that are all equal.
     """
     values = np.asarray(draws, dtype=np.float64).ravel()
+    if constant(values.min(), values.max()):
+        raise ValueError("draws that are all equal have no density")
     lower, upper = np.quantile(values, [0.25, 0.75])
     sd = float(values.std())
     spread = min(sd, float(upper - lower) / 1.34) or sd
-    if spread == 0.0:
-        raise ValueError("draws that are all equal have no density")
     bandwidth = 0.9 * spread * len(values) ** -0.2
     low = max(float(values.min()) - _REACH * bandwidth, bounds[0])
     high = min(float(values.max()) + _REACH * bandwidth, bounds[1])

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.frame.design import Float
 from model.results.convergence import FEWEST_DRAWS, ascending, convergence, sorted_quantile
 
+_ROUNDING = 4 * np.finfo(np.float64).eps
 _AT_ONCE = 16
 """Quantities whose draws are judged together: more of them would leave the processor's caches."""
 
@@ -30,6 +32,13 @@ class Estimate:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+def constant(smallest: Float, largest: Float) -> NDArray[np.bool_]:
+    """Whether draws between these are one number but for rounding."""
+    size = np.maximum(np.abs(smallest), np.abs(largest))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(largest - smallest <= _ROUNDING * size)
+
+
 def estimate(draws: Float, prob: float) -> Estimate:
     """Summarize draws (chain, draw) of one quantity with its central interval of probability `prob`."""
     return estimates(draws[None], prob)[0]
@@ -49,6 +58,9 @@ def _some(draws: Float, prob: float) -> list[Estimate]:
     flat = draws.reshape(count, -1)
     mean = flat.mean(axis=1)
     sd = flat.std(axis=1, ddof=1) if flat.shape[1] > 1 else np.zeros(count)
+    # What rounding leaves of the spread of a constant is none.
+    still = constant(flat.min(axis=1), flat.max(axis=1))
+    mean, sd = np.where(still, flat[:, 0], mean), np.where(still, 0.0, sd)
     varies = np.isfinite(sd) & (sd > 0)
     # Standardized: draws are told apart by digits of their spread, however far from zero they lie, and the estimators
     # take a range below 1e-15, in whatever unit, for a constant.

@@ -189,7 +189,7 @@ def _finish(
     precision = data["precision"][:, None] * jnp.exp(log_mixing)
     to_prior, location = data["to_prior"], data["location"][:, None]
     products = (to_prior.T[:, None, :] * to_prior.T[None, :, :]).reshape(p * p, p)
-    full = h[:p, :p] + (products @ precision).reshape(p, p, -1)
+    full = h[:p, :p] + (products @ precision).reshape(p, p, precision.shape[1])
     r = contracted[:p] + to_prior.T @ (precision * location)
     constant = q0 + jnp.sum(precision * location**2, axis=0)
     coefficients, half_log_det, quadratic = _normal(full, r, noise)

@@ -186,7 +186,7 @@ def _walk(
     points[:, :, 0], points[:, :, 1:] = first.T, np.swapaxes(proposed, 0, 1)
     flat = points.reshape(d, -1).T
     noise = np.stack([source.standard_normal((carried, length + 1)) for source in sources], axis=1)
-    awaited = density(flat, noise.reshape(carried, -1).T)
+    awaited = density(flat, noise.reshape(carried, len(flat)).T)
     log_proposal[:, 0] = proposal.log_density(first)
     log_proposal[:, 1:] = log_proposal_of()
     coin = np.log(np.stack([source.random(length) for source in sources]))
