@@ -20,6 +20,7 @@ from service.lookup import find
 from service.negotiation import accepted_media_type
 from service.problems import Refusal
 from service.views import event_view
+from service.watching import Followed
 from store.base import StoreUnavailable
 from store.records import FitRecord
 
@@ -61,7 +62,9 @@ async def list_events(
     wanted = accepted_media_type(request, "application/json", EVENT_STREAM)
     record = await run_sync(find, here, tenant, fit_id)
     if wanted == EVENT_STREAM:
-        events = await run_sync(here.store.events, fit_id)
+        # One that runs and is followed from its beginning needs no look at what has happened.
+        looked_at = last_event_id is not None or record.status.terminal
+        events = await run_sync(here.store.events, fit_id) if looked_at else ()
         headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}
         # What claims to come after the last event would wait for a place that no event ever gets.
         after = _earlier(last_event_id, events[-1].id if events else None)
@@ -78,33 +81,20 @@ async def _stream(
     request: Request, here: Services, record: FitRecord, after: str | None
 ) -> AsyncIterator[bytes]:
     checked = time.monotonic()
-    with here.watch.on(record.id) as happened:
-        # What has happened already is told first; from then on the store is asked when there is something.
-        happened.set()
-        while True:
+    with here.watch.on(record.id, after) as followed:
+        while not (here.draining or followed.gone):
             try:
-                # Many streams that began together would otherwise ask together ever after.
-                await asyncio.wait_for(happened.wait(), KEEP_ALIVE_SECONDS * uniform(0.75, 1.25))
+                # Many streams that began together would otherwise speak together ever after.
+                await asyncio.wait_for(followed.happened.wait(), KEEP_ALIVE_SECONDS * uniform(0.75, 1.25))
             except TimeoutError:
                 yield format_sse_event(comment="still here")
-            happened.clear()
-            if here.draining:
-                return
-            try:
-                if time.monotonic() - checked > KEEP_ALIVE_SECONDS / 2:
-                    checked = time.monotonic()
-                    await still_admitted(request, here)
-                events = await run_sync(here.store.events, record.id, after)
-                if not events and await run_sync(_is_over, here, record.id):
-                    # What came last may have come between the two questions.
-                    events = await run_sync(here.store.events, record.id, after)
-                    if not events:
-                        return
-            except (Refusal, StoreUnavailable):
-                # The client comes back by itself, with the id of the last event it has.
-                return
-            for event in events:
-                after = event.id
+            followed.happened.clear()
+            if time.monotonic() - checked > KEEP_ALIVE_SECONDS / 2:
+                checked = time.monotonic()
+                if not await _goes_on(request, here, followed):
+                    return
+            while followed.events:
+                event = followed.events.popleft()
                 yield format_sse_event(
                     event=event.kind, id=event.id, data_str=to_json(event_view(event)).decode()
                 )
@@ -112,12 +102,21 @@ async def _stream(
                     return
 
 
+async def _goes_on(request: Request, here: Services, followed: Followed) -> bool:
+    """Whether a stream may go on, and has something to wait for; if not, its client comes back by itself."""
+    try:
+        await still_admitted(request, here)
+        record = await here.watch.record(followed.fit_id)
+        if record is not None and record.status.terminal and not followed.events:
+            # What came last may be on its way.
+            followed.add(await run_sync(here.store.events, followed.fit_id, followed.last))
+            return bool(followed.events)
+    except (Refusal, StoreUnavailable):
+        return False
+    return record is not None
+
+
 def _earlier(given: str | None, last: str | None) -> str | None:
     if given is None or last is None:
         return given
     return min(given, last, key=lambda name: [int(part) for part in name.split("-")])
-
-
-def _is_over(here: Services, fit_id: str) -> bool:
-    record = here.store.get(fit_id)
-    return record is None or record.status.terminal

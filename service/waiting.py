@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +14,6 @@ from service.lookup import find
 from store.records import FitRecord
 
 _WAIT = re.compile(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*", re.IGNORECASE)
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.5
 
 
 def preferred_wait(request: Request, cap: int) -> int | None:
@@ -37,20 +35,25 @@ async def until_ended(request: Request, here: Services, record: FitRecord, wait:
     """
     if not wait or record.status.terminal:
         return record
-    pause = _FIRST_PAUSE
-    with here.watch.on(record.id) as happened, _noticing_departure(request, happened) as departed:
-        give_up = time.monotonic() + wait
-        while not record.status.terminal and not here.draining and not departed.is_set():
-            left = give_up - time.monotonic()
-            if left <= 0:
-                break
-            # Most fits take milliseconds, so at first it pays to look often.
-            with anyio.move_on_after(min(pause, left)):
-                await happened.wait()
-            happened.clear()
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
-            record = await run_sync(find, here, record.tenant, record.id)
-    return record
+    with (
+        here.watch.on(record.id) as followed,
+        _noticing_departure(request, followed.happened) as departed,
+        anyio.move_on_after(wait),
+    ):
+        while not (followed.gone or here.draining or departed.is_set()):
+            await followed.happened.wait()
+            followed.happened.clear()
+            if any(event.status.terminal for event in followed.events):
+                # A fit that failed may have begun anew.
+                found = await here.watch.record(record.id)
+                if found is None or found.status.terminal:
+                    break
+            followed.events.clear()
+    if departed.is_set():
+        return record
+    # Whoever waited with others reads with them; the reason why a fit is not there is found by itself.
+    last = await here.watch.record(record.id)
+    return last if last is not None else await run_sync(find, here, record.tenant, record.id)
 
 
 @contextmanager
