@@ -72,6 +72,13 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "Your quota of requests is used up for the moment.",
         "Retry-After says when there are more; the header RateLimit of every answer says how many are left.",
     ),
+    "head-timeout": ProblemType(408, "Head too slow", "The head of the request did not arrive in time."),
+    "too-many-connections": ProblemType(
+        503,
+        "Too many connections",
+        "This service has as many connections as it can have.",
+        "Close those that you do not need, and try again.",
+    ),
     "body-timeout": ProblemType(408, "Body too slow", "The body of the request did not arrive in time."),
     "body-too-large": ProblemType(
         413, "Body too large", "The body of the request is larger than the service accepts; see /v1/limits."

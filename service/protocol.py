@@ -3,6 +3,7 @@
 Requests that are no HTTP never reach the application, so the problem documents that answer them are written here.
 """
 
+import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
@@ -13,12 +14,15 @@ import orjson
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service.connections import Connections, most_connections
 from service.problem_types import PROBLEM_TYPES
 from service.problems import MEDIA_TYPE
 from service.settings import ServiceSettings
 
 App = Callable[..., Awaitable[None]]
 
+_MARKS = 4096
+"""Bytes of a head that are neither its address nor its headers: their separators, and line breaks before it."""
 LINGER_SECONDS = 2.0
 """How long a refused connection is read on, so that no reset overtakes the refusal (RFC 9112, section 9.6)."""
 _HOST = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]*")
@@ -36,20 +40,82 @@ class _Refused(Exception):
 
 def http_protocol(settings: ServiceSettings) -> type[HttpToolsProtocol]:
     """Give the protocol of a server with these settings."""
+    connections = Connections(most_connections(settings))
+    most_head = settings.address_bytes + settings.header_bytes + _MARKS
 
     class Protocol(HttpToolsProtocol):
+        # Bytes of a head that is not whole yet; None while a body is read.
+        head_bytes: int | None = 0
+        head_timer: asyncio.TimerHandle | None = None
+        write_timer: asyncio.TimerHandle | None = None
+        # There is no room for it, so that it cannot stay for a while either.
+        turned_away = False
         # The request that the application is at work on; uvicorn's `cycle` is the last that has come.
         current: RequestResponseCycle | None = None
         # The answer to what is no request; the requests before it are answered first, and nothing behind it is read.
         refusal: bytes | None = None
         offers_upgrade = False
 
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            if connections.admit(self):
+                self._await_head()
+            else:
+                self.turned_away = True
+                self._refuse("too-many-connections", None)
+
+        def asks_nothing(self) -> bool:
+            return self.head_bytes is not None and not self._at_work()
+
+        def make_room(self) -> None:
+            self.turned_away = True
+            if self.head_bytes:
+                self._refuse("too-many-connections", None)
+            else:
+                self.transport.close()
+
+        def _await_head(self) -> None:
+            if self.head_timer is None:
+                self.head_timer = self.loop.call_later(settings.head_seconds, self._give_up_head)
+
+        def _give_up_head(self) -> None:
+            self.head_timer = None
+            if self.transport.is_closing() or self.refusal is not None:
+                return
+            if self.head_bytes:
+                self._refuse("head-timeout", None)
+            elif not self._at_work():
+                self.transport.close()
+
+        def _end_head(self) -> None:
+            self.head_bytes = None
+            if self.head_timer is not None:
+                self.head_timer.cancel()
+                self.head_timer = None
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            if self.write_timer is None:
+                self.write_timer = self.loop.call_later(settings.write_seconds, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            if self.write_timer is not None:
+                self.write_timer.cancel()
+                self.write_timer = None
+
         def data_received(self, data: bytes) -> None:
             if self.refusal is not None:
                 return
             self._unset_keepalive_if_required()
+            if self.head_bytes is not None:
+                # What ends the head ends the counting; what does not is all of the head.
+                self.head_bytes += len(data)
+                self._await_head()
             try:
                 self._parse(data)
+                if self.head_bytes is not None and self.head_bytes > most_head:
+                    self._refuse("headers-too-large", None)
             except httptools.HttpParserError as error:
                 reason = error.__context__
                 if isinstance(reason, _Refused):
@@ -102,10 +168,12 @@ def http_protocol(settings: ServiceSettings) -> type[HttpToolsProtocol]:
                 self.expect_100_continue = False
             if re.fullmatch(rb"https?://[^/?]+", self.url, re.IGNORECASE):
                 self.url += b"/"
+            self._end_head()
             super().on_headers_complete()
 
         def on_message_complete(self) -> None:
             if not self.offers_upgrade:
+                self.head_bytes = 0
                 super().on_message_complete()
 
         def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -122,6 +190,10 @@ def http_protocol(settings: ServiceSettings) -> type[HttpToolsProtocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
+            connections.forget(self)
+            for timer in (self.head_timer, self.write_timer):
+                if timer is not None:
+                    timer.cancel()
             self.pipeline.clear()
             if self.current is not None:
                 _disconnect(self.current)
@@ -138,17 +210,22 @@ def http_protocol(settings: ServiceSettings) -> type[HttpToolsProtocol]:
                 _disconnect(self.cycle)
             self._give_refusal()
 
-        def _give_refusal(self) -> None:
-            at_work = self.current is not None and not (
+        def _at_work(self) -> bool:
+            return self.current is not None and not (
                 self.current.response_complete or self.current.disconnected
             )
-            if self.refusal is None or at_work or self.transport.is_closing():
+
+        def _give_refusal(self) -> None:
+            if self.refusal is None or self._at_work() or self.transport.is_closing():
                 return
             self._unset_keepalive_if_required()
             self.transport.write(self.refusal)
             if self.transport.can_write_eof():
                 self.transport.write_eof()
-            self.loop.call_later(LINGER_SECONDS, self.transport.close)
+            if self.turned_away:
+                self.transport.close()
+            else:
+                self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     return Protocol
 

@@ -77,6 +77,11 @@ class ServiceSettings(BaseSettings):
     # Of the path with its query, and of all headers together.
     address_bytes: PositiveInt = 16 * 1024
     header_bytes: PositiveInt = 32 * 1024
+    # Connections at once, as far as the limit of open files allows; a head must be whole in time.
+    max_connections: PositiveInt = 4096
+    head_seconds: PositiveFloat = 10.0
+    # A client that takes nothing of an answer for so long is given up.
+    write_seconds: PositiveFloat = 60.0
     # A client that dawdles with its body is not waited for longer.
     body_seconds: PositiveFloat = 60.0
     # A large body is read and checked by a process of its own, which may take so much memory and computing time.

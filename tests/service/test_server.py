@@ -54,22 +54,33 @@ class Site:
 
 
 @contextlib.contextmanager
-def serving(tmp_path: Path) -> Iterator[Site]:
+def serving(tmp_path: Path, *before: str, **settings_of: str) -> Iterator[Site]:
+    """Run a service of its own; `before` stands before its command, the settings are environment variables."""
     server = Server.of(tmp_path / "valkey", max_memory="100mb")
-    with running(server) as valkey, served(server, valkey, tmp_path / "log") as site:
+    with (
+        running(server) as valkey,
+        served(server, valkey, tmp_path / "log", *before, **settings_of) as site,
+    ):
         yield site
 
 
 @contextlib.contextmanager
-def served(server: Server, valkey: "subprocess.Popen[bytes]", log: Path) -> Iterator[Site]:
+def served(
+    server: Server, valkey: "subprocess.Popen[bytes]", log: Path, *before: str, **settings_of: str
+) -> Iterator[Site]:
     """Run a service over a server that runs."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "PORT": str(port), "REDIS_URL": server.url, "RANEF_BODY_SECONDS": "2"}
+    environment |= settings_of
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service"], cwd=ROOT, env=environment, stdout=output, stderr=output
+            [*before, sys.executable, "-m", "service"],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=output,
         )
         settings = StoreSettings(redis_url=server.url)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
