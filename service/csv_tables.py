@@ -1,60 +1,87 @@
-"""CSV as typed columns: UTF-8, a header, quotes as in RFC 4180, and an empty cell is a missing value.
+"""CSV as typed columns: a header, quotes as in RFC 4180, and an empty cell is a missing value.
 
-A column is boolean, integer or number if all its cells are, else text; nothing else is guessed.
+What the file leaves open is found or asked for, and the answer says what was found: the separator, the decimal mark,
+the texts that were read as missing, and a first column without a name, which R and pandas write for the row.
 """
 
-import csv
-import io
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
 from model.errors import InvalidModel, Issue
-from model.frame.column import EXACT_FLOAT, Column, ColumnError, Kind
+from model.frame.column import ColumnError, Kind
 from model.frame.table import Table
-from service.arrow_tables import column_of
 from service.caps import refuse_too_large
+from service.csv_columns import Decimal, MissingTexts, ReadColumn, comma_evidence, read_cells
+from service.csv_dialect import Dialect, find_dialect
 from service.settings import Limits
 
-# Digits that begin with 0 are a code, such as a postcode, and would not survive as a number.
-_PATTERNS: Mapping[Kind, str] = {
-    "boolean": "^(true|false|TRUE|FALSE|True|False)$",
-    "integer": "^-?(0|[1-9][0-9]*)$",
-    "number": r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$",
-}
-_ARROW = {"boolean": pa.bool_(), "integer": pa.int64(), "number": pa.float64()}
 _LISTED = 5
+_WITHOUT_NAME = "leave it out (row.names = FALSE in R, index=False in pandas), or name it in the header"
 
 
-def read_csv(
-    data: bytes, limits: Limits, types: Mapping[str, Kind], missing: frozenset[str], known: Mapping[str, Kind]
-) -> Table:
-    """Read CSV; `types` and `known` force the kinds of columns, `missing` are texts that stand for a missing value.
+@dataclass(frozen=True, slots=True)
+class CsvOptions:
+    """What is said of a CSV beside it; None is what shall be found.
 
-    Raises InvalidModel with every problem.
+    `types` are kinds of columns that must be there, `known` of columns that need not, and `kept` texts that are levels
+    of a column, whatever they look like. `missing` replaces the texts that usually stand for a missing value.
     """
-    names = _header(data, types)
+
+    types: Mapping[str, Kind] = field(default_factory=dict)
+    known: Mapping[str, Kind] = field(default_factory=dict)
+    kept: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    missing: frozenset[str] | None = None
+    separator: str | None = None
+    decimal: Decimal | None = None
+    charset: str = "utf-8"
+
+
+def read_csv(data: bytes, limits: Limits, options: CsvOptions) -> tuple[Table, dict[str, Any]]:
+    """Read CSV in UTF-8, and say how it was read; raises InvalidModel with every problem."""
+    _refuse_broken(data)
+    dialect = find_dialect(data, options.separator)
+    names = [name.strip() for name in dialect.names]
+    issues = [
+        Issue("invalid-csv", f"The header names column {name!r} more than once.", column=name)
+        for name in dict.fromkeys(names)
+        if name and names.count(name) > 1
+    ]
+    issues += [
+        Issue("unknown-column", f"`types` names column {name!r}, which the CSV lacks.", column=name)
+        for name in options.types
+        if name not in names
+    ]
+    if issues:
+        raise InvalidModel(issues)
     refuse_too_large(len(names), 0, limits)
-    rows = _rows(data, names, missing)
+    rows = _rows(data, dialect)
     if not rows.num_rows:
         raise InvalidModel(Issue("no-rows", "The CSV has a header and no rows."))
     refuse_too_large(len(names), rows.num_rows, limits)
-    issues, columns = [], {}
-    for name in names:
-        try:
-            columns[name] = _typed(rows[name], types.get(name) or known.get(name))
-        except ColumnError as problem:
-            issues.append(Issue(problem.code, f"Column {name!r} {problem}", column=name))
-    if issues:
-        raise InvalidModel(issues)
-    return Table(columns, rows.num_rows)
+    cells = {name: _whole(rows.column(place)) for place, name in enumerate(names) if name}
+    indexed = _row_index(names, rows)
+    if not cells:
+        raise InvalidModel(Issue("invalid-csv", "The first line must name every column."))
+    read, decimal = _columns(cells, options, dialect)
+    found = {
+        "charset": options.charset,
+        "separator": dialect.name,
+        "decimal": decimal,
+        "row_index": indexed,
+        "trimmed": sum(column.trimmed for column in read.values()),
+        "missing": {name: dict(column.missing) for name, column in read.items() if column.missing},
+    }
+    return Table({name: column.column for name, column in read.items()}, rows.num_rows), found
 
 
-def _header(data: bytes, types: Mapping[str, Kind]) -> list[str]:
+def _refuse_broken(data: bytes) -> None:
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as error:
         advice = "name its charset, as in `Content-Type: text/csv; charset=windows-1252`"
         message = f"Byte {error.start} is not UTF-8; {advice}."
@@ -65,29 +92,11 @@ def _header(data: bytes, types: Mapping[str, Kind]) -> list[str]:
         raise InvalidModel(Issue("invalid-csv", message))
     if text.count('"') % 2:
         raise InvalidModel(Issue("invalid-csv", "A quote is opened and not closed."))
-    try:
-        names = next(csv.reader(io.StringIO(text, newline="")), [])
-    except csv.Error:
-        raise InvalidModel(Issue("invalid-csv", "The header cannot be read.")) from None
-    issues = [
-        Issue("invalid-csv", f"The header names column {name!r} more than once.", column=name)
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
-    ]
-    if not names or "" in names:
-        issues.append(Issue("invalid-csv", "The first line must name every column."))
-    issues += [
-        Issue("unknown-column", f"`types` names column {name!r}, which the CSV lacks.", column=name)
-        for name in types
-        if name not in names
-    ]
-    if issues:
-        raise InvalidModel(issues)
-    return names
 
 
-def _rows(data: bytes, names: list[str], missing: frozenset[str]) -> pa.Table:
+def _rows(data: bytes, dialect: Dialect) -> pa.Table:
     wrong: list[pyarrow.csv.InvalidRow] = []
+    names = dialect.names
 
     def note(row: pyarrow.csv.InvalidRow) -> str:
         wrong.append(row)
@@ -95,14 +104,18 @@ def _rows(data: bytes, names: list[str], missing: frozenset[str]) -> pa.Table:
 
     try:
         rows = pyarrow.csv.read_csv(
-            pa.BufferReader(data),
+            pa.BufferReader(pa.py_buffer(data).slice(dialect.start)),
             # Only one thread knows the number of a row, and only one block may hold a cell.
             pyarrow.csv.ReadOptions(use_threads=False, block_size=max(1 << 20, len(data))),
-            pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+            pyarrow.csv.ParseOptions(
+                delimiter=dialect.separator,
+                newlines_in_values=True,
+                # Of one column an empty line is a row without its value; between the rows of several it is nothing.
+                ignore_empty_lines=len(names) > 1,
+                invalid_row_handler=note,
+            ),
             pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                strings_can_be_null=True,
-                null_values=["", *missing],
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
             ),
         )
     except pa.ArrowInvalid:
@@ -111,45 +124,72 @@ def _rows(data: bytes, names: list[str], missing: frozenset[str]) -> pa.Table:
         listed = ", ".join(f"row {row.number} has {row.actual_columns}" for row in wrong[:_LISTED])
         message = (
             f"{len(wrong)} rows do not have the {len(names)} cells of the header (which is row 1): {listed}."
+            f" Cells were read with a {dialect.name} between them; `sep` names another separator."
         )
+        if not rows.num_rows and all(row.actual_columns == len(names) + 1 for row in wrong[:_LISTED]):
+            message += " If a row begins with its name, write it without: row.names = FALSE in R."
         raise InvalidModel(Issue("invalid-csv", message))
     return rows
 
 
-def _typed(cells: pa.ChunkedArray, forced: Kind | None) -> Column:
-    if cells.null_count == len(cells) and forced is None:
-        return column_of(pa.chunked_array([pa.nulls(len(cells))]))
-    kind: Kind = forced or _guess(cells)
-    if kind == "text":
-        return column_of(cells)
-    if (row := _row_unlike(cells, kind)) is not None:
-        raise ColumnError("column-type", f"is to be {kind}, which row {row} is not.", row)
-    try:
-        if kind == "number":
-            _refuse_inexact(cells)
-        return column_of(pc.cast(cells, _ARROW[kind]))
-    except pa.ArrowInvalid:
-        raise ColumnError("integer-out-of-range", "holds an integer beyond 64 bits.") from None
+def _whole(cells: pa.ChunkedArray) -> pa.Array:
+    return cells.chunk(0) if cells.num_chunks == 1 else cells.combine_chunks()
 
 
-def _guess(cells: pa.ChunkedArray) -> Kind:
-    for kind in _PATTERNS:
-        if _row_unlike(cells, kind) is None:
-            return kind
-    return "text"
+def _row_index(names: list[str], rows: pa.Table) -> bool:
+    """Whether the first column has no name and numbers or names the rows; raises InvalidModel for others without name.
+
+    A column that is empty from the header on, as spreadsheets leave them, is none.
+    """
+    indexed = False
+    for place, name in enumerate(names):
+        cells = rows.column(place)
+        if name or cells.null_count == len(cells):
+            continue
+        if place == 0 and not cells.null_count and pc.count_distinct(cells).as_py() == len(cells):
+            indexed = True
+            continue
+        message = f"Column {place + 1} has no name, and does not number the rows; {_WITHOUT_NAME}."
+        raise InvalidModel(Issue("invalid-csv", message))
+    return indexed
 
 
-def _row_unlike(cells: pa.ChunkedArray, kind: Kind) -> int | None:
-    """The first row, from 0, whose cell is not of a kind; None if all are."""
-    row = int(pc.index(pc.match_substring_regex(cells, _PATTERNS[kind]), False).as_py())
-    return None if row < 0 else row
+def _columns(
+    cells: Mapping[str, pa.Array], options: CsvOptions, dialect: Dialect
+) -> tuple[dict[str, ReadColumn], Decimal]:
+    """Read all columns, and again those with a decimal comma where that is what the file has."""
+    issues: list[Issue] = []
+    read: dict[str, ReadColumn] = {}
+
+    def read_all(names: list[str], decimal: Decimal) -> None:
+        for name in names:
+            forced = options.types.get(name) or options.known.get(name)
+            try:
+                read[name] = read_cells(cells[name], forced, _missing(options, name), decimal)
+            except ColumnError as problem:
+                issues.append(Issue(problem.code, f"Column {name!r} {problem}", column=name))
+
+    read_all(list(cells), options.decimal or ".")
+    decimal = options.decimal or "."
+    if options.decimal is None and dialect.separator != ",":
+        kinds = {column.column.kind for column in read.values()}
+        free = [name for name in read if name not in options.types and name not in options.known]
+        evidence = {name: shown for name in free if (shown := comma_evidence(read[name].column)) is not None}
+        if any(evidence.values()):
+            if "number" in kinds:
+                written = next(name for name, sure in evidence.items() if sure)
+                message = f"Column {written!r} has a decimal comma and others a point; say which it is by `decimal`."
+                raise InvalidModel([*issues, Issue("invalid-csv", message, column=written)])
+            decimal = ","
+            read_all(list(evidence), decimal)
+    if issues:
+        raise InvalidModel(issues)
+    return read, decimal
 
 
-def _refuse_inexact(cells: pa.ChunkedArray) -> None:
-    whole = pc.if_else(pc.match_substring_regex(cells, _PATTERNS["integer"]), cells, None)
-    beyond = pc.greater(pc.abs_checked(pc.cast(whole, pa.int64())), EXACT_FLOAT)
-    row = pc.index(beyond, True).as_py()
-    if row >= 0:
-        raise ColumnError(
-            "mixed-types", f"mixes decimals with an integer that they cannot hold exactly (row {row}).", row
-        )
+def _missing(options: CsvOptions, name: str) -> MissingTexts:
+    if options.missing is not None:
+        return MissingTexts(options.missing, frozenset())
+    kept = options.kept.get(name)
+    usual = MissingTexts()
+    return usual if not kept else MissingTexts(usual.everywhere - kept, usual.beside_numbers - kept)

@@ -3,21 +3,25 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from typing import Annotated, Any, cast, get_args
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from model.errors import InvalidModel, Issue
+from model.errors import InvalidModel, Issue, Notice
 from model.frame.column import Column, Kind
-from model.frame.levels import distinct
+from model.frame.levels import distinct, listing
+from model.frame.lookalikes import doubt_of, levels_for_missing
 from model.frame.table import Table
 from service.answers.datasets import Dataset, DatasetList
 from service.apart import Ask
-from service.bodies import Body, RowsBody, work_on
+from service.bodies import RowsBody, work_on
 from service.caching import fresh, hold_to_condition
+from service.csv_options import DecimalQuery, MissingQuery, SeparatorQuery, csv_options
+from service.csv_tables import CsvOptions
 from service.deps import Here, Services, Tenant
 from service.documentation import answers, header_parameters, rows_request
 from service.idempotency import once
@@ -69,23 +73,28 @@ async def upload_dataset(
         list[str],
         Query(description="CSV: the type of a column, as `zip:text`; once for each column.", max_length=1000),
     ] = [],  # noqa: B006 (FastAPI copies it)
-    missing: Annotated[
-        list[str],
-        Query(description="CSV: a text that stands for a missing value, as `NA`; repeatable.", max_length=20),
-    ] = [],  # noqa: B006
+    missing: MissingQuery = None,
+    sep: SeparatorQuery = None,
+    decimal: DecimalQuery = None,
 ) -> Response:
     """Keep a data set; equal content has one id, and uploading it again prolongs its life.
 
-    A column of CSV is boolean, integer or number if all its cells are, else text; digits that begin with 0 are text.
+    A column of CSV is boolean, integer or number if all its cells are, but those that stand for a missing value; else
+    it is text. Digits that begin with 0 are text. `reading` in the answer says how the CSV was read, and `warnings`
+    which columns of text can group rows but be no covariate.
     """
 
     def keep(made: tuple[DatasetRecord, bytes]) -> Response:
         record, new = here.datasets.put(*made)
         location = {"Location": f"/v1/datasets/{record.id}"}
-        return fresh(_view(record), 201 if new else 200, location)
+        # The same content may have come before in another layout, and is described as it came then.
+        return fresh(_view(replace(record, reading=made[0].reading)), 201 if new else 200, location)
 
     async def answer(_: str) -> Response:
-        arguments = body.media_type, tenant, here.settings.limits, types, missing
+        if types and body.media_type != CSV:
+            raise Refusal("invalid-parameter", "`types` is for CSV; other formats say it themselves.")
+        options = replace(csv_options(body, missing, sep, decimal), types=_kinds(types))
+        arguments = body.media_type, tenant, here.settings.limits, options
         return await work_on(here, body, _made, *arguments, asked={}, then=keep)
 
     asked = f"{body.media_type}?{request.url.query}\n".encode()
@@ -166,27 +175,29 @@ def payloads(here: Services, tenant: str) -> Callable[[str], bytes]:
     return payload_of
 
 
+def reading_of(here: Services, tenant: str, dataset_id: str) -> dict[str, Any] | None:
+    """Say how the CSV of a data set was read, if it is there and was CSV."""
+    record = here.datasets.get(dataset_id, tenant)
+    return None if record is None else record.reading
+
+
 def opener(ask: Ask) -> OpenDataset:
     """Give the function that opens data sets for work that asks for them as `dataset`."""
     return lambda dataset_id: Table.from_parts(*unpack(ask("dataset", dataset_id)))
 
 
 def _made(
-    ask: Ask,
-    body: bytes,
-    cells: int,
-    media_type: str,
-    tenant: str,
-    limits: Limits,
-    types: list[str],
-    missing: list[str],
+    ask: Ask, body: bytes, cells: int, media_type: str, tenant: str, limits: Limits, options: CsvOptions
 ) -> tuple[DatasetRecord, bytes]:
-    table = _read(Body(media_type, body), limits, types, missing)
-    return describe(tenant, table), pack(*table.to_parts())
+    if media_type == JSON:
+        table, reading = read_data(body, limits), None
+    else:
+        table, reading = read_rows(media_type, body, limits, options)
+    return describe(tenant, table, reading), pack(*table.to_parts())
 
 
-def describe(tenant: str, table: Table) -> DatasetRecord:
-    """Name a data set by the tenant and all that is in it, and describe its columns."""
+def describe(tenant: str, table: Table, reading: dict[str, Any] | None = None) -> DatasetRecord:
+    """Name a data set by the tenant and all that is in it, and describe its columns and how they were read."""
     digests = table.digest()
     content = [tenant, *(f"{name}\0{table[name].kind}\0{digests[name]}" for name in table.names)]
     digest = hashlib.sha256("\0\0".join(content).encode()).digest()
@@ -196,7 +207,21 @@ def describe(tenant: str, table: Table) -> DatasetRecord:
         rows=table.rows,
         bytes=0,
         columns=tuple(_describe_column(name, table[name]) for name in table.names),
+        reading=reading,
+        warnings=tuple(asdict(notice) for notice in _doubts(table)),
     )
+
+
+def _doubts(table: Table) -> Iterator[Notice]:
+    """What a formula will say of columns of text, said when there is time to mend them."""
+    for name in table.names:
+        doubt = doubt_of(table[name])
+        if doubt is not None:
+            advice = "It can group rows, but is refused as a covariate."
+            yield Notice("text_column", f"Column {name!r} {doubt.predicate}", "warning", advice=advice)
+        if found := levels_for_missing(table[name]):
+            message = f"Column {name!r} has levels that usually stand for a missing value: {listing(found)}."
+            yield Notice("missing_as_level", message, "warning", advice="Send null where a value is missing.")
 
 
 def _describe_column(name: str, column: Column) -> dict[str, Any]:
@@ -215,18 +240,6 @@ def _find(here: Services, tenant: str, dataset_id: str) -> DatasetRecord:
     if record is None:
         raise Refusal("dataset-not-found")
     return record
-
-
-def _read(body: Body, limits: Limits, types: list[str], missing: list[str]) -> Table:
-    if body.media_type == CSV:
-        return read_rows(body, limits, _kinds(types), frozenset(missing))
-    if types or missing:
-        raise Refusal(
-            "invalid-parameter", "`types` and `missing` are for CSV; other formats say it themselves."
-        )
-    if body.media_type == JSON:
-        return read_data(body.data, limits)
-    return read_rows(body, limits)
 
 
 def _kinds(types: list[str]) -> dict[str, Kind]:
@@ -248,6 +261,8 @@ def _view(record: DatasetRecord) -> dict[str, Any]:
         "rows": record.rows,
         "bytes": record.bytes,
         "columns": record.columns,
+        "reading": record.reading,
+        "warnings": record.warnings,
         "uploaded_at": timestamp(record.uploaded_at),
         "expires_at": timestamp(record.expires_at),
         "links": {"self": f"/v1/datasets/{record.id}"},

@@ -13,7 +13,7 @@ from service.answers.formulas import FormulaCheck
 from service.apart import Ask
 from service.bodies import JsonBody, work_on
 from service.caching import to_json
-from service.datasets import opener, payloads
+from service.datasets import opener, payloads, reading_of
 from service.deps import Here, Reader
 from service.documentation import answers, json_request
 from service.media_types import JSON
@@ -38,6 +38,7 @@ async def check_formula(here: Here, tenant: Reader, body: JsonBody) -> Response:
     """Check a model as a fit would be checked; without data only the formula is read."""
     asked: dict[str, Ask] = {
         "dataset": payloads(here, tenant),
+        "reading": lambda dataset_id: reading_of(here, tenant, dataset_id),
         "compilation": lambda method: _measured(here.store, method),
     }
     return await work_on(here, body, _checked, here.settings.limits, asked=asked, then=_answer)
@@ -49,7 +50,8 @@ def _checked(ask: Ask, body: bytes, cells: int, limits: Limits) -> bytes:
     if plan is None:
         return to_json(outlined)
     estimate = _estimate(plan, ask("compilation", plan.method))
-    return to_json({**outlined, **_describe(plan), "estimate": estimate})
+    reading = None if request.dataset is None else ask("reading", request.dataset)
+    return to_json({**outlined, **_describe(plan), "estimate": estimate, "reading": reading})
 
 
 def _answer(written: bytes) -> Response:

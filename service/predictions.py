@@ -1,7 +1,7 @@
 """Predictions for new rows from a finished fit, made here and at once: no queue and no worker."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,15 +13,18 @@ from starlette.responses import Response, StreamingResponse
 
 from model.frame.column import Kind
 from model.frame.learnt import Encoding
+from model.frame.lookalikes import DOUBTFUL_TEXTS, MISSING_TEXTS
 from model.frame.table import Table
 from model.predictions.predict import Prediction, encode_rows, predict
 from model.predictions.row_contrasts import ContrastDraws, RowContrast
 from model.results.posterior import Posterior
 from service.answers.predictions import Predictions
 from service.apart import Ask
-from service.bodies import Body, RowsBody, work_on
+from service.bodies import RowsBody, work_on
 from service.caching import fresh, to_json
 from service.columnar import batch, write, write_batches
+from service.csv_options import DecimalQuery, MissingQuery, SeparatorQuery, csv_options
+from service.csv_tables import CsvOptions
 from service.datasets import opener, payloads
 from service.deps import Here, Reader
 from service.documentation import answers, rows_request
@@ -80,6 +83,9 @@ async def post_predictions(
         Literal["summary", "draws"] | None, Query(alias="return", description=_AS_IN_JSON)
     ] = None,
     layout: Annotated[Literal["columns", "records"] | None, Query(description=_AS_IN_JSON)] = None,
+    missing: MissingQuery = None,
+    sep: SeparatorQuery = None,
+    decimal: DecimalQuery = None,
 ) -> Response:
     """Predict the linear predictor, the mean of the response, or new responses; the rows need no response.
 
@@ -106,6 +112,7 @@ async def post_predictions(
         with moving(move):
             return _answer(posterior, table, asked, media_type)
 
+    options = csv_options(body, missing, sep, decimal)
     posterior = await run_sync(lambda: posterior_of(here, find_ended(here, tenant, fit_id)))
     return await work_on(
         here,
@@ -114,7 +121,7 @@ async def post_predictions(
         body.media_type,
         here.settings.limits,
         posterior.chains * posterior.draws,
-        _kinds(posterior.encoding),
+        replace(options, known=_kinds(posterior.encoding), kept=_kept(posterior.encoding)),
         given,
         asked={"dataset": payloads(here, tenant)},
         then=lambda read: answer(posterior, *read),
@@ -128,7 +135,7 @@ def _read(
     media_type: str,
     limits: Limits,
     draws: int,
-    kinds: Mapping[str, Kind],
+    options: CsvOptions,
     given: Mapping[str, Any],
 ) -> tuple[PredictionRequest, Table]:
     if media_type == JSON:
@@ -139,7 +146,7 @@ def _read(
         asked, table = read_prediction(body, limits, draws, opener(ask))
         return asked.model_copy(update={"data": None}), table
     asked = PredictionRequest.model_validate(given)
-    table = read_rows(Body(media_type, body), limits, known=kinds)
+    table, _ = read_rows(media_type, body, limits, options)
     check_prediction_rows(asked, table, limits, draws)
     return asked, table
 
@@ -147,6 +154,18 @@ def _read(
 def _kinds(encoding: Encoding) -> dict[str, Kind]:
     """The kinds that CSV cannot show: a level of text may look like a number."""
     return {name: kind for name, kind in encoding.kinds.items() if kind in ("text", "boolean")}
+
+
+def _kept(encoding: Encoding) -> dict[str, frozenset[str]]:
+    """The levels that look as if a value were missing, by column: rows that have them mean these levels."""
+    levels: dict[str, set[object]] = {}
+    for known in encoding.variables.categoricals.values():
+        levels.setdefault(known.column, set()).update(known.levels)
+    for factor in encoding.factors:
+        for place, name in enumerate(factor.columns):
+            levels.setdefault(name, set()).update(level[place] for level in factor.levels)
+    usual = MISSING_TEXTS | DOUBTFUL_TEXTS
+    return {name: frozenset(usual & values) for name, values in levels.items() if usual & values}
 
 
 def _group_effects(names: list[str]) -> str | list[str] | None:

@@ -255,6 +255,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "The model has no parameters to estimate.",
         "Add an intercept, a covariate or a grouping factor to the formula.",
     ),
+    "too-many-levels": ProblemType(
+        422,
+        "Too many levels",
+        "A covariate is text with about as many levels as there are rows.",
+        "Ids group rows, as in (1 | id); numbers that came as text are sent as numbers.",
+    ),
     "too-few-levels": ProblemType(422, "Too few levels", "A grouping factor needs at least two levels."),
     "constant-predictor": ProblemType(
         422,

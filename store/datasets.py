@@ -16,13 +16,18 @@ from store.settings import StoreSettings
 
 @dataclass(frozen=True, slots=True)
 class DatasetRecord:
-    """Everything about a data set but its cells; times are unix seconds by the store's clock."""
+    """Everything about a data set but its cells; times are unix seconds by the store's clock.
+
+    `reading` says how its CSV was read, `warnings` are notices about its columns.
+    """
 
     id: str
     tenant: str
     rows: int
     bytes: int
     columns: tuple[dict[str, Any], ...]
+    reading: dict[str, Any] | None = None
+    warnings: tuple[dict[str, Any], ...] = ()
     uploaded_at: float = 0.0
     expires_at: float = 0.0
 

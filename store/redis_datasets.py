@@ -89,7 +89,13 @@ class RedisDatasets:
 
     def _keep(self, record: DatasetRecord, manifest: dict[str, Any] | None) -> Any:
         described = orjson.dumps(
-            {"rows": record.rows, "bytes": manifest["bytes"] if manifest else 0, "columns": record.columns}
+            {
+                "rows": record.rows,
+                "bytes": manifest["bytes"] if manifest else 0,
+                "columns": record.columns,
+                "reading": record.reading,
+                "warnings": record.warnings,
+            }
         )
         args: list_[str | bytes | float] = [
             record.id,
@@ -125,6 +131,9 @@ def _record(dataset_id: str, fields: dict[bytes, bytes]) -> DatasetRecord:
         rows=described["rows"],
         bytes=described["bytes"],
         columns=tuple(described["columns"]),
+        # Records of a version before have neither.
+        reading=described.get("reading"),
+        warnings=tuple(described.get("warnings", ())),
         uploaded_at=float(fields[b"uploaded_at"]),
         expires_at=float(fields[b"expires_at"]),
     )

@@ -22,6 +22,7 @@ from model.frame.grouping import learn_levels
 from model.frame.identifiability import aliased_columns, constant_slopes, constant_within
 from model.frame.learnt import Aliased, ColumnNeed, Encoding, Missing
 from model.frame.levels import Value, distinct, listing
+from model.frame.lookalikes import levels_for_missing
 from model.frame.response import encode_response, learn_outcomes, response_nodes, text_response
 from model.frame.spread import Spread, spread_of
 from model.frame.table import Table
@@ -121,6 +122,7 @@ def _learn(
             *structure.notices,
             *_dropped_rows(encoding, table.rows),
             *_unused_levels(encoding, used, levels),
+            *_levels_for_missing(encoding, used, levels),
             *alias_notices,
             *(notice for factor in design.factors for notice in constant_slopes(factor)),
             *_repeated_factors(encoding, constants),
@@ -285,6 +287,18 @@ def _dropped_rows(encoding: Encoding, rows: int) -> Iterator[Notice]:
         count = len(encoding.dropped)
         message = f"{count} of {rows} rows have missing values and are left out: {listing(encoding.dropped)}."
         yield Notice("rows_dropped", message, "info")
+
+
+def _levels_for_missing(
+    encoding: Encoding, table: Table, levels: Mapping[str, Sequence[Value]]
+) -> Iterator[Notice]:
+    columns = [known.column for known in encoding.variables.categoricals.values()]
+    columns += [name for factor in encoding.factors for name in factor.columns]
+    for name in dict.fromkeys(columns):
+        if name not in levels and (found := levels_for_missing(table[name])):
+            message = f"Column {name!r} has levels that usually stand for a missing value: {listing(found)}."
+            advice = "Send null where a value is missing; `levels` says that they are meant as levels."
+            yield Notice("missing_as_level", message, "warning", advice=advice)
 
 
 def _unused_levels(

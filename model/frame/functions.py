@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from model.errors import InvalidModel, Issue
 from model.frame.bases import Affine, Learnt, NaturalSpline, Polynomial, Spline
+from model.frame.lookalikes import doubt_of
 from model.frame.table import Table
 from model.language import calls
 from model.language.syntax import Call, Chain, Name, Negation, Node, Number, Power, children, first_column
@@ -176,7 +177,9 @@ def _alongside(whole: Node, left: Float, operand: Node, right: Float) -> tuple[F
 def _column(name: str, node: Node, table: Table) -> Float:
     column = table[name]
     if column.kind == "text":
-        message = f"Column {name!r} holds text, and {node} is used as a number."
+        doubt = doubt_of(column)
+        what = doubt.predicate if doubt is not None and doubt.code == "column-type" else "holds text."
+        message = f"Column {name!r}, which {node} uses as a number, {what}"
         raise InvalidModel(Issue("column-type", message, "/formula", node.position, name))
     values: Float = column.values.astype(np.float64)
     return values

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from model.errors import InvalidModel, Issue
 from model.frame.functions import evaluate_one
 from model.frame.levels import Value, distinct, listing
+from model.frame.lookalikes import doubt_of
 from model.frame.table import Table
 from model.frame.variables import Variables
 from model.language.formula import Response
@@ -59,10 +60,14 @@ def learn_outcomes(
     present = set(values)
     levels = tuple(value for value in given.get(name, values) if value in present)
     if len(levels) != 2:
-        message = (
-            f"Column {name!r} holds text of {len(levels)} levels, {listing(levels)};"
-            " a response is a number, a boolean or text of two levels."
-        )
+        doubt = doubt_of(table[name])
+        if doubt is not None and doubt.code == "column-type":
+            message = f"Column {name!r} {doubt.predicate}"
+        else:
+            message = (
+                f"Column {name!r} holds text of {len(levels)} levels, {listing(levels)};"
+                " a response is a number, a boolean or text of two levels."
+            )
         raise InvalidModel(Issue("column-type", message, "/formula", response.value.position, name))
     return levels
 

@@ -3,7 +3,6 @@
 With it a variable has named columns, for the training rows and for any rows to come.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,12 +16,12 @@ from model.frame.bases import Learnt, learnt_from_json, learnt_to_json
 from model.frame.contrasts import contrast_matrix, contrast_meanings, contrast_names
 from model.frame.functions import columns_of, evaluate, learn_value
 from model.frame.levels import Value, coefficient_label, distinct, listing
+from model.frame.lookalikes import doubt_of
 from model.frame.table import Table
 from model.language import calls
 from model.language.syntax import Call, Name, Node, Number, Text, Word, first_column, label
 
 Float = NDArray[np.float64]
-ISO_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([T ]\d{2}:\d{2}.*)?")
 
 
 @dataclass(frozen=True)
@@ -174,9 +173,13 @@ def factor_column(node: Node, table: Table) -> str | None:
 
 def _learn_categorical(node: Node, name: str, table: Table, given: Sequence[Value] | None) -> Categorical:
     column = table[name]
-    if isinstance(node, Name) and column.kind == "text" and all(map(ISO_DATE.fullmatch, column.dictionary)):
-        message = f"Column {name!r} holds dates; give a number, such as the days since the first of them."
-        raise InvalidModel(Issue("date-covariate", message, "/formula", node.position, name))
+    if given is None and isinstance(node, Name) and (doubt := doubt_of(column)) is not None:
+        # factor(x) says that the texts are meant as levels, and so do levels that are given.
+        hint = (
+            "" if doubt.code == "too-many-levels" else f" To use each text as a level, write factor({node})."
+        )
+        message = f"Column {name!r} {doubt.predicate}{hint}"
+        raise InvalidModel(Issue(doubt.code, message, "/formula", node.position, name))
     values, _ = distinct(column)
     present = set(values)
     ordered = tuple(values if given is None else (value for value in given if value in present))

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from service.answers.common import Answer, Notice
+from service.answers.datasets import Reading
 from service.answers.equations import ModelEquations
 
 
@@ -64,4 +65,6 @@ class FormulaCheck(Answer):
     method_reason: str | None = None
     estimate: CostEstimate | None = None
     equations: ModelEquations | None = None
+    reading: Reading | None = None
+    """How the data set's CSV was read."""
     warnings: list[Notice] = Field(default=[])

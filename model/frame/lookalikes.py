@@ -1,0 +1,117 @@
+"""Text that was meant as something else: numbers in another notation, dates, missing values, one value for each row.
+
+Such a column can group rows, but is no covariate: a coefficient for each text would say nothing of what they mean.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.frame.column import Column
+
+MISSING_TEXTS = frozenset(
+    {
+        *("NA", "N/A", "n/a", "<NA>", "#N/A", "#N/A N/A", "#NA", "NULL", "Null", "null"),
+        *("NaN", "nan", "NAN", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+    }
+)
+"""What R, pandas, spreadsheets and databases write where a value is missing, whatever the column."""
+DOUBTFUL_TEXTS = frozenset(
+    {
+        *(".", "..", "...", "-", "--", "---", "–", "—", "?", "*"),
+        *("na", "n.a.", "N.A.", "None", "none", "NONE", "nil", "missing", "Missing", "MISSING"),
+    }
+)
+"""What stands for a missing value among numbers (`.` in SAS and Stata), but may be a text among texts."""
+
+_SELDOM_LEVELS = MISSING_TEXTS | DOUBTFUL_TEXTS - {"None", "none", "NONE"}
+
+_PLAIN = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_MONEY = r"(?:[$€£¥₹]|EUR|USD|GBP|CHF)"
+_OTHER = re.compile(
+    rf"(?:[<>≤≥~≈]=?\s*)?[+\-−]?\s*{_MONEY}?\s*[+\-−]?"
+    r"(?:(?:0|[1-9]\d{0,2})(?:[,.'’\s]\d{3})+(?:[.,]\d+)?|(?:0|[1-9]\d*)(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?"
+    rf"\s*(?:[%‰]|{_MONEY})?|[+-]?(?:inf|Inf|INF|Infinity)"
+)
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_DATE = re.compile(
+    r"(?:\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{2}(?:\d{2})?"
+    rf"|\d{{1,2}}[ .-]*{_MONTH}[ ,.-]*\d{{2}}(?:\d{{2}})?|{_MONTH} *\d{{1,2}},? *\d{{4}})(?:[T ,]+\d{{1,2}}:\d{{2}}.*)?"
+    r"|\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[ap]m)?",
+    re.IGNORECASE,
+)
+
+_LISTED = 5
+_SHOWN_CHARACTERS = 30
+_LOOKED_AT = 5_000
+"""Distinct texts of a column that are looked at, evenly spread over all of them."""
+_FEW_LEVELS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why a column of text is no covariate: a stable code, and a predicate to follow the column's name."""
+
+    code: str
+    predicate: str
+
+
+def doubt_of(column: Column) -> Doubt | None:
+    """Say what a column of text was probably meant as, if that is not text with some rows for each of its levels."""
+    if column.kind != "text" or column.empty:
+        return None
+    counts = np.bincount(column.values[column.values >= 0], minlength=len(column.dictionary))
+    used = np.flatnonzero(counts)
+    rows = int(counts.sum())
+    seen = used[:: -(-len(used) // _LOOKED_AT)]
+    texts = [column.dictionary[code] for code in seen.tolist()]
+    weights = counts[seen]
+    dates = np.array([_DATE.fullmatch(text.strip()) is not None for text in texts])
+    if 2 * weights[dates].sum() > weights.sum():
+        return Doubt(
+            "date-covariate", "holds dates; give a number, such as the days since the first of them."
+        )
+    plain = np.array([_PLAIN.fullmatch(text) is not None for text in texts])
+    numbers = plain | np.array([_OTHER.fullmatch(text.strip()) is not None for text in texts])
+    if 2 * weights[numbers].sum() > weights.sum():
+        return Doubt("column-type", _numbers(column, seen[~plain], int(weights[~plain].sum()), rows))
+    if len(used) == rows > 2 or (len(used) > _FEW_LEVELS and 3 * len(used) > 2 * rows):
+        predicate = (
+            f"is text with {len(used):,} levels in {rows:,} rows, so that nearly every row would have a coefficient"
+            " of its own; if they are ids, let them group, as in (1 | id)"
+        )
+        return Doubt("too-many-levels", f"{predicate}; if they are numbers, send numbers.")
+    return None
+
+
+def levels_for_missing(column: Column) -> list[str]:
+    """The levels of a column of text that usually stand for a missing value."""
+    if column.kind != "text":
+        return []
+    found = [code for code, text in enumerate(column.dictionary) if text in _SELDOM_LEVELS]
+    present = np.isin(np.array(found, dtype=np.int64), column.values)
+    return [column.dictionary[code] for code, there in zip(found, present.tolist(), strict=True) if there]
+
+
+def show(text: str) -> str:
+    """A text for a message, cut where it is long."""
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…")
+
+
+def _numbers(column: Column, odd: NDArray[np.int64], count: int, rows: int) -> str:
+    if not len(odd):
+        example = column.dictionary[int(column.values[column.values >= 0][0])]
+        return f"holds numbers as text, such as {show(example)}; send them as numbers."
+    listed = ", ".join(
+        f"{show(column.dictionary[code])} (row {int(np.argmax(column.values == code))})"
+        for code in odd[:_LISTED].tolist()
+    )
+    rest = f" and {len(odd) - _LISTED:,} other texts" if len(odd) > _LISTED else ""
+    if count == rows:
+        return f"holds numbers that are written as no number is here: {listed}{rest}; send plain numbers, as 1234.5."
+    return (
+        f"holds numbers but for {count:,} of {rows:,} cells: {listed}{rest};"
+        " correct them, or send null where a value is missing."
+    )
