@@ -406,10 +406,9 @@ def test_the_cells_of_a_design_are_limited() -> None:
 
 
 def test_sizes_are_limited() -> None:
-    ids = {"id": [f"i{i}" for i in range(limits.COLUMNS + 1)], "y": np.arange(limits.COLUMNS + 1.0)}
-    table = Table.from_columns(
-        {**ids, "w": [f"w{i}" for i in range(limits.COLUMNS + 1)], "g": [1, 2] * 1000 + [1]}
-    )
+    rows = 2 * (limits.COLUMNS + 1)
+    ids = {name: [f"{name}{row // 2}" for row in range(rows)] for name in ("id", "w")}
+    table = Table.from_columns({**ids, "y": np.arange(float(rows)), "g": np.arange(rows) % 2})
     for text, limit in (("y ~ id", limits.COLUMNS), ("y ~ id:w", limits.COLUMNS)):
         with pytest.raises(InvalidModel, match=str(limit)) as caught:
             learn(parse(text + " - 1"), table)
