@@ -2,7 +2,7 @@
 
 import uvicorn
 
-from service.apart import Apart
+from service.apart import Apart, forgo_pandas
 from service.app import create_app
 from service.keys import InvalidKeys, KeyRing, refusal_to_listen
 from service.logs import configure
@@ -27,6 +27,7 @@ def main() -> None:
     # The threads wait for each other's GIL anyway.
     keep_freed_memory(64 << 20, one_arena=True)
     one_blas_thread()
+    forgo_pandas()
     configure(settings.log_level)
     apart = Apart(settings)
     # Nothing has begun a thread yet.

@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -261,6 +262,7 @@ def _work_when_told(link: socket.socket) -> NoReturn:
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    forgo_pandas()
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     with suppress(EOFError, ConnectionError):
@@ -274,6 +276,19 @@ def _work_when_told(link: socket.socket) -> NoReturn:
             _send(link, pickle.dumps((*answer, good_as_new)))
             del answer
     os._exit(0)
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Finds no pandas."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("Nothing here needs pandas.", name=fullname)
+
+
+def forgo_pandas() -> None:
+    """Let Arrow do without pandas: it would load it, where it is installed, for conversions that nothing here needs."""
+    sys.meta_path.insert(0, _WithoutPandas())
 
 
 def _answer_of(work: Work, link: socket.socket, arguments: tuple[Any, ...]) -> tuple[str, Any]:

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -86,7 +85,7 @@ def _read(
             submission = prepare(tenant, *candidate.checked, f"{nonce} {index}", 0.0, queue="batch")
             held += len(submission.payload)
         # Its plan has said all it had to; the table and the design of many would fill the memory.
-        waiting.append((replace(candidate, checked=None), submission))
+        waiting.append((candidate.without_plan(), submission))
     return read.callback_url, waiting
 
 
@@ -100,6 +99,7 @@ def _submit(request: Request, here: Services, some: Sequence[_Prepared]) -> Iter
             continue
         issues = candidate.issues if creation is None else (_no_room(creation),)
         problem = document(request, summarize(issues), issues=issues)
+        problem["errors_total"] += candidate.more_issues
         yield Member(candidate.custom_id, None, problem=_bounded(problem))
 
 

@@ -1,6 +1,5 @@
 """The resource `batches`: many fits submitted at once, looked at, listed, cancelled, deleted."""
 
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from anyio.to_thread import run_sync
@@ -206,7 +205,7 @@ def _view(record: BatchRecord) -> dict[str, Any]:
         "members": record.size,
         "counts": record.counts,
         "fraction": record.ended / record.size,
-        "rejected": [asdict(refused) for refused in record.refused],
+        "rejected": record.refused,
         "created_at": timestamp(record.created_at),
         "expires_at": timestamp(record.expires_at),
         "links": {

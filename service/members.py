@@ -18,6 +18,7 @@ from model.spec import FitPlan
 from service.caps import too_many
 from service.media_types import NDJSON
 from service.places import moving
+from service.problems import LISTED_ERRORS
 from service.reading import (
     CheckCallback,
     OpenDataset,
@@ -43,6 +44,13 @@ class Candidate:
     custom_id: str
     checked: tuple[FitRequest, FitPlan] | None
     issues: tuple[Issue, ...] = ()
+    more_issues: int = 0
+    """How many there are beside those."""
+
+    def without_plan(self) -> "Candidate":
+        """What is still needed when the plan has said all it had to: few of its issues are ever listed."""
+        more = max(0, len(self.issues) - LISTED_ERRORS)
+        return Candidate(self.custom_id, None, self.issues[:LISTED_ERRORS], more)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from model.spec import FitPlan, FitSpec, SamplerSettings, prepare
 from service.budgets import refuse_dense, refuse_many_columns, refuse_many_names, refuse_unbounded
 from service.caps import too_many
 from service.places import Move, in_dataset, in_whole_body, moving
+from service.problems import LISTED_ERRORS
 from service.requests.common import Data
 from service.requests.comparisons import ComparisonRequest
 from service.requests.fits import FitRequest, ModelRequest, Sampler
@@ -196,6 +197,9 @@ def _check_model(
     if schema is FitRequest or request.data is not None:
         issues += _source_issues(request, wrong)
     plan = None
+    if len(issues) >= LISTED_ERRORS:
+        # No more are listed, so that no more are looked for.
+        return request, plan, issues
     table = _try(issues, lambda: _rows_of(request, limits, open_dataset))
     if table is not None and wrong.isdisjoint(_SHAPES_THE_MODEL):
         spec = _spec(request, table)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import cast
 
 import orjson
@@ -56,7 +55,7 @@ class RedisBatches:
         fields: dict[str, str | bytes] = {
             "tenant": tenant,
             "size": str(len(members)),
-            "refused": orjson.dumps([asdict(one) for one in refusals(members)]),
+            "refused": orjson.dumps(list(refusals(members))),
             "members": orjson.dumps(manifest),
         }
         settled: list_[str | float] = [

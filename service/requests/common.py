@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
@@ -50,6 +58,25 @@ Cell = Annotated[
 ]
 
 
+def _list(value: object) -> object:
+    if not isinstance(value, list):
+        raise PydanticCustomError("list_type", "Input should be a valid list")
+    return value
+
+
+# The lists are taken as they are: a list of any values would be copied, whatever its length.
+Values = Annotated[
+    Any,
+    AfterValidator(_list),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": ["number", "string", "boolean", "null"], "description": "null: missing."},
+        }
+    ),
+]
+
+
 class Data(Strict):
     """A data set sent with the request: either columns of equal length, or records."""
 
@@ -60,7 +87,7 @@ class Data(Strict):
         }
     )
 
-    columns: dict[str, list[Cell]] | None = None
+    columns: dict[str, Values] | None = None
     """Values by column name; the quickest form."""
     records: list[dict[str, Cell]] | None = Field(default=None, fail_fast=True)
     """One object for each row; a key that is not there is a missing value."""

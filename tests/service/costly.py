@@ -183,7 +183,7 @@ REQUESTS: dict[str, Costly] = {
 }
 
 
-def send(address: tuple[str, int], costly: Costly, body: bytes, timeout: float = 120.0) -> int:
+def send(address: tuple[str, int], costly: Costly, body: bytes, timeout: float = 60.0) -> int:
     """Send a request as bytes; give the status of its answer, 0 for none."""
     head = (
         f"POST {costly.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {costly.media_type}\r\n"
