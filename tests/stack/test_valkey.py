@@ -11,6 +11,7 @@ import psutil
 import pytest
 import redis
 
+from stack.provenance import Version, writer
 from stack.valkey import Server, ServerError, find_binary, running
 from tests.system.conftest import ROOT, eventually
 
@@ -71,12 +72,108 @@ def test_a_binary_that_the_user_names_comes_first(tmp_path: Path, monkeypatch: p
         find_binary()
 
 
-def test_one_on_the_path_comes_before_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = shutil.copy(find_binary(), tmp_path / "redis-server")
+def test_the_wheel_comes_before_what_is_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = find_binary()
+    for name in ("valkey-server", "redis-server"):
+        shutil.copy(ours, tmp_path / name)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_binary() == found
-    found.unlink()
-    assert find_binary().name == "valkey-server"
+    assert find_binary() == ours
+
+
+def impostor(file: Path, says: str) -> Path:
+    """Our server under another version."""
+    file.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "{says}" && exit\nexec {find_binary()} "$@"\n')
+    file.chmod(0o755)
+    return file
+
+
+REDIS_7_0 = "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=d0a98dbbd6ee1da4"
+VALKEY_8_1 = "Valkey server v=8.1.3 sha=00000000:1 malloc=libc bits=64 build=1536df31c0395150"
+VALKEY_9_2 = "Valkey server v=9.2.0 sha=00000000:1 malloc=libc bits=64 build=1536df31c0395150"
+
+
+@pytest.mark.parametrize("says", [REDIS_7_0, VALKEY_8_1, "something else"])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_server_that_cannot_open_the_data_is_not_started_on_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, recorded: bool
+) -> None:
+    with (
+        running(Server.of(tmp_path / "data")) as _,
+        redis.Redis.from_url(Server.of(tmp_path / "data").url) as client,
+    ):
+        client.set("key", "value")
+    if not recorded:
+        (tmp_path / "data" / "written-by.json").unlink()
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "data" / "appendonlydir").iterdir()}
+    monkeypatch.setenv("RANEF_VALKEY", str(impostor(tmp_path / "redis-server", says)))
+    with pytest.raises(ServerError) as refused, running(Server.of(tmp_path / "data")):
+        pass
+    text = str(refused.value)
+    assert "written by Valkey 9." in text
+    assert "RANEF_VALKEY" in text
+    assert "They were not touched" in text
+    assert "--fix" not in text
+    assert before == {file: file.stat().st_mtime_ns for file in before}
+    monkeypatch.delenv("RANEF_VALKEY")
+    server = Server.of(tmp_path / "data")
+    with running(server), redis.Redis.from_url(server.url) as client:
+        assert client.get("key") == b"value"
+
+
+def test_a_newer_server_opens_the_data_and_then_an_older_one_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(Server.of(tmp_path / "data")):
+        pass
+    monkeypatch.setenv("RANEF_VALKEY", str(impostor(tmp_path / "newer", VALKEY_9_2)))
+    with running(Server.of(tmp_path / "data")):
+        pass
+    monkeypatch.delenv("RANEF_VALKEY")
+    with (
+        pytest.raises(ServerError, match=r"written by Valkey 9\.2\.0"),
+        running(Server.of(tmp_path / "data")),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "opens"),
+    [
+        ("valkey v=9.1.2", "valkey v=9.1.3", True),
+        ("valkey v=9.1.2", "valkey v=9.2.0", False),
+        ("valkey v=10.0.0", "valkey v=9.2.0", True),
+        ("valkey v=9.1.2", "redis v=7.2.4", True),
+        ("valkey v=9.1.2", "redis v=6.0.16", True),
+        ("valkey v=9.1.2", "redis v=7.4.0", False),
+        ("valkey v=9.1.2", "redis v=8.0.0", False),
+        ("redis v=8.0.0", "valkey v=7.2.5", False),
+        ("redis v=8.0.0", "redis v=7.0.15", True),
+        ("redis v=7.0.15", "redis v=7.2.0", False),
+    ],
+)
+def test_which_server_opens_what(ours: str, theirs: str, opens: bool) -> None:
+    one, other = Version.read(ours), Version.read(theirs)
+    assert one is not None
+    assert other is not None
+    assert one.opens(other) is opens
+
+
+@pytest.mark.parametrize(
+    ("head", "written_by"),
+    [
+        (b"VALKEY080", "Valkey 9.0"),
+        (b"REDIS0010", "Redis 7.0"),
+        (b"REDIS0011", "Redis 7.2"),
+        (b"REDIS0012", "Redis 7.4"),
+    ],
+)
+def test_data_of_which_nothing_is_recorded_show_what_wrote_them(
+    tmp_path: Path, head: bytes, written_by: str
+) -> None:
+    assert writer(tmp_path) is None
+    (tmp_path / "appendonlydir").mkdir()
+    (tmp_path / "appendonlydir" / "appendonly.aof.1.base.rdb").write_bytes(head + b"\xfa\x09redis-ver")
+    assert str(writer(tmp_path)) == written_by
 
 
 def test_a_server_that_cannot_start_says_so_at_once(tmp_path: Path) -> None:
