@@ -34,6 +34,8 @@ RUN apt-get update \
 COPY model model
 COPY store store
 COPY service service
+# The names of the other side's settings: whatever is none of either is refused.
+COPY worker/__init__.py worker/settings.py worker/
 ENV PORT=8000 \
     RANEF_HOST=0.0.0.0
 EXPOSE 8000
@@ -45,6 +47,7 @@ COPY --from=worker-environment /app/.venv .venv
 COPY model model
 COPY store store
 COPY worker worker
+COPY service/__init__.py service/settings.py service/
 # A volume that is mounted here takes over this folder's owner.
 RUN install --directory --owner=10001 /var/cache/xla
 ENV JAX_COMPILATION_CACHE_DIR=/var/cache/xla

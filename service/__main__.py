@@ -9,6 +9,7 @@ from service.logs import configure
 from service.protocol import http_protocol
 from service.settings import ServiceSettings
 from store.allocation import keep_freed_memory
+from store.environment import start_with
 from store.settings import StoreSettings
 from store.signing import InvalidSecrets, Secrets
 from store.threads import one_blas_thread
@@ -16,6 +17,7 @@ from store.threads import one_blas_thread
 
 def main() -> None:
     """Serve until a signal says to stop."""
+    start_with(ServiceSettings, StoreSettings)
     settings = ServiceSettings()
     try:
         keys = KeyRing.of(settings)

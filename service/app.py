@@ -30,6 +30,7 @@ from service import (
     problems,
     signed_links,
 )
+from service.addresses import Prefixed
 from service.apart import Apart
 from service.deps import Enqueue, Services, only_known_parameters
 from service.draining import told_of_signals
@@ -166,7 +167,8 @@ def create_app(
         separate_input_output_schemas=False,
         redirect_slashes=False,
         middleware=[
-            # First, so that no other sees the token of a link.
+            Middleware(Prefixed, root_path=settings.root_path),
+            # Before all others, so that none sees the token of a link.
             Middleware(LinkTokens),
             Middleware(RequestLog),
             Middleware(

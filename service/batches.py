@@ -56,7 +56,8 @@ async def submit_batch(request: Request, here: Here, tenant: Tenant, body: ListB
 
     async def answer(nonce: str) -> Response:
         record = await accept_batch(request, here, tenant, body, nonce)
-        return fresh(_view(record), 202, {"Location": f"/v1/batches/{record.id}"})
+        location = {"Location": f"{here.settings.root_path}/v1/batches/{record.id}"}
+        return fresh(_view(record, here.settings.root_path), 202, location)
 
     return await once(request, here, tenant, body.media_type.encode() + b"\n" + body.data, answer)
 
@@ -84,8 +85,9 @@ def list_batches(
     page = here.batches.list(tenant, limit=limit, cursor=cursor)
     headers = {}
     if page.next_cursor is not None:
-        headers["Link"] = f'</v1/batches?limit={limit}&cursor={page.next_cursor}>; rel="next"'
-    items = [_view(record) for record in page.records]
+        following = f"{here.settings.root_path}/v1/batches?limit={limit}&cursor={page.next_cursor}"
+        headers["Link"] = f'<{following}>; rel="next"'
+    items = [_view(record, here.settings.root_path) for record in page.records]
     return fresh({"items": items, "next_cursor": page.next_cursor}, headers=headers)
 
 
@@ -98,7 +100,7 @@ def list_batches(
 def get_batch(request: Request, here: Here, tenant: Tenant, batch_id: str) -> Response:
     """Count a batch's members by status, and say which were refused."""
     accepted_media_type(request, JSON)
-    return fresh(_view(find_batch(here, tenant, batch_id)))
+    return fresh(_view(find_batch(here, tenant, batch_id), here.settings.root_path))
 
 
 @router.delete(
@@ -188,7 +190,7 @@ def cancel_batch(request: Request, here: Here, tenant: Tenant, batch_id: str) ->
     record = find_batch(here, tenant, batch_id)
     over = {ended.fit_id for ended in here.batches.ended(record.id)}
     here.store.cancel_many([fit_id for fit_id in _own_fits(here, record) if fit_id not in over], tenant)
-    view = _view(find_batch(here, tenant, batch_id))
+    view = _view(find_batch(here, tenant, batch_id), here.settings.root_path)
     return fresh(view, 200 if view["status"] == "ended" else 202)
 
 
@@ -197,8 +199,8 @@ def _own_fits(here: Services, record: BatchRecord) -> list[str]:
     return [member.fit_id for member in members if member.own and member.fit_id is not None]
 
 
-def _view(record: BatchRecord) -> dict[str, Any]:
-    address = f"/v1/batches/{record.id}"
+def _view(record: BatchRecord, root_path: str) -> dict[str, Any]:
+    address = f"{root_path}/v1/batches/{record.id}"
     return {
         "id": record.id,
         "status": "ended" if record.ended == record.size else "running",

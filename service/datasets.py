@@ -86,9 +86,10 @@ async def upload_dataset(
 
     def keep(made: tuple[DatasetRecord, bytes]) -> Response:
         record, new = here.datasets.put(*made)
-        location = {"Location": f"/v1/datasets/{record.id}"}
+        location = {"Location": f"{here.settings.root_path}/v1/datasets/{record.id}"}
         # The same content may have come before in another layout, and is described as it came then.
-        return fresh(_view(replace(record, reading=made[0].reading)), 201 if new else 200, location)
+        view = _view(replace(record, reading=made[0].reading), here.settings.root_path)
+        return fresh(view, 201 if new else 200, location)
 
     async def answer(_: str) -> Response:
         if types and body.media_type != CSV:
@@ -122,9 +123,13 @@ def list_datasets(
     page = here.datasets.list(tenant, limit=limit, cursor=cursor)
     headers = {}
     if page.next_cursor is not None:
-        headers["Link"] = f'</v1/datasets?limit={limit}&cursor={page.next_cursor}>; rel="next"'
+        following = f"{here.settings.root_path}/v1/datasets?limit={limit}&cursor={page.next_cursor}"
+        headers["Link"] = f'<{following}>; rel="next"'
     return fresh(
-        {"items": [_view(record) for record in page.records], "next_cursor": page.next_cursor},
+        {
+            "items": [_view(record, here.settings.root_path) for record in page.records],
+            "next_cursor": page.next_cursor,
+        },
         headers=headers,
     )
 
@@ -139,7 +144,7 @@ def list_datasets(
 )
 def get_dataset(here: Here, tenant: Tenant, dataset_id: str) -> Response:
     """Get a data set's columns with their types and first levels, its rows and when it expires."""
-    return fresh(_view(_find(here, tenant, dataset_id)))
+    return fresh(_view(_find(here, tenant, dataset_id), here.settings.root_path))
 
 
 @router.delete(
@@ -255,7 +260,7 @@ def _kinds(types: list[str]) -> dict[str, Kind]:
     return kinds
 
 
-def _view(record: DatasetRecord) -> dict[str, Any]:
+def _view(record: DatasetRecord, root_path: str) -> dict[str, Any]:
     return {
         "id": record.id,
         "rows": record.rows,
@@ -265,5 +270,5 @@ def _view(record: DatasetRecord) -> dict[str, Any]:
         "warnings": record.warnings,
         "uploaded_at": timestamp(record.uploaded_at),
         "expires_at": timestamp(record.expires_at),
-        "links": {"self": f"/v1/datasets/{record.id}"},
+        "links": {"self": f"{root_path}/v1/datasets/{record.id}"},
     }

@@ -116,7 +116,7 @@ async def admit_by_link(request: Request, here: Services) -> LinkRecord:
     link = await run_sync(here.links.get, link_id(tokens[0])) if len(tokens) == 1 else None
     if link is None or not link.opened_by(tokens[0]) or not here.keys.still_has(link.key, link.tenant):
         raise Refusal("link-invalid", headers={"WWW-Authenticate": 'Bearer realm="ranef"'})
-    if request.method != "GET" or not link.leads_to(request.url.path):
+    if request.method != "GET" or not link.leads_to(request.url.path.removeprefix(here.settings.root_path)):
         raise Refusal("link-insufficient")
     return link
 

@@ -82,7 +82,7 @@ def list_plots(request: Request, here: Here, tenant: Tenant, fit_id: str) -> Res
 
     def written() -> bytes:
         encoding = posterior_of(here, record).encoding
-        address = f"/v1/fits/{fit_id}/plots"
+        address = f"{here.settings.root_path}/v1/fits/{fit_id}/plots"
         items = [
             {
                 "name": kind.name,

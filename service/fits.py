@@ -85,7 +85,7 @@ async def submit_fit(request: Request, here: Here, tenant: Tenant, body: JsonBod
         wait = preferred_wait(request, here.settings.limits.wait_seconds)
         record = await until_ended(request, here, record, wait)
         status = 200 if not created else 201 if record.status.terminal else 202
-        headers = {"Location": f"/v1/fits/{record.id}", **preference_headers(wait)}
+        headers = {"Location": f"{here.settings.root_path}/v1/fits/{record.id}", **preference_headers(wait)}
         return _describe(here, record, status, headers)
 
     return await once(request, here, tenant, body.data, answer)
@@ -121,8 +121,8 @@ def list_fits(
     if page.next_cursor is not None:
         following = {"limit": limit, "cursor": page.next_cursor} | ({"status": status} if status else {})
         following |= {f"metadata[{key}]": value for key, value in metadata.items()}
-        headers["Link"] = f'</v1/fits?{urlencode(following)}>; rel="next"'
-    items = [fit_view(record, here.settings.problem_base) for record in page.records]
+        headers["Link"] = f'<{here.settings.root_path}/v1/fits?{urlencode(following)}>; rel="next"'
+    items = [fit_view(record, here.settings) for record in page.records]
     return fresh({"items": items, "next_cursor": page.next_cursor}, headers=headers)
 
 
@@ -146,9 +146,12 @@ async def get_fit(request: Request, here: Here, tenant: Tenant, fit_id: str) -> 
     headers = preference_headers(wait)
     if not record.status.terminal:
         return _describe(here, record, 200, headers)
-    base = here.settings.problem_base
     return lasting(
-        request, record, here.settings.cache_max_age, lambda: to_json(fit_view(record, base)), headers
+        request,
+        record,
+        here.settings.cache_max_age,
+        lambda: to_json(fit_view(record, here.settings)),
+        headers,
     )
 
 
@@ -200,4 +203,4 @@ def _describe(
     here: Services, record: FitRecord, status: int, headers: dict[str, str] | None = None
 ) -> Response:
     again = {} if record.status.terminal else {"Retry-After": "1"}
-    return fresh(fit_view(record, here.settings.problem_base), status, {**(headers or {}), **again})
+    return fresh(fit_view(record, here.settings), status, {**(headers or {}), **again})

@@ -97,7 +97,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         version=app.version,
         description=app.description,
         license_info=app.license_info,
-        servers=[{"url": "/"}],
+        servers=[{"url": app.state.services.settings.root_path or "/"}],
         tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
         routes=app.routes,
     )

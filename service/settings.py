@@ -3,22 +3,37 @@
 Each is read from the environment: `PORT`, the others with the prefix `RANEF_` (`RANEF_MAX_ROWS`).
 """
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, AliasChoices, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model.spec import MAX_TOTAL_DRAWS
+from store.settings import RootPath, Separated
 
 MEBIBYTE = 1 << 20
 _UNPACKED_FREELY = 16 * MEBIBYTE
 
 
+def _origin(text: str) -> str:
+    """An origin as browsers write it, which is compared letter by letter."""
+    origin = text.lower().removesuffix("/")
+    if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+", origin):
+        raise ValueError("an origin is https://host or https://host:port, without a path; * stands for all")
+    return origin
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+
+
 class Limits(BaseSettings):
     """What one request may ask for at most; `GET /v1/limits` states every one."""
 
-    model_config = SettingsConfigDict(env_prefix="RANEF_MAX_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="RANEF_MAX_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     body_bytes: PositiveInt = 64 * MEBIBYTE
     inflation: PositiveInt = 200  # bytes of an unpacked body for each that was sent, from 1 MiB on
@@ -53,16 +68,21 @@ class Limits(BaseSettings):
 class ServiceSettings(BaseSettings):
     """The settings of a service process; times in seconds, sizes in bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="RANEF_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="RANEF_", frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535, validation_alias=AliasChoices("PORT", "port"))
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     limits: Limits = Field(default_factory=Limits)
 
+    # What all addresses begin with where a proxy strips it before the service sees it: `/stats`.
+    root_path: RootPath = ""
     # An address under which `type` of a problem is found; the service itself answers under the default.
-    problem_base: str = "/problems"
-    cors_origins: tuple[str, ...] = ()
+    problem_base: str = Field(default_factory=lambda given: f"{given.get('root_path', '')}/problems")
+    # Pages of these may ask from a browser: `https://a.example, https://b.example:8443`, or `*` for all.
+    cors_origins: Annotated[tuple[Origin, ...], *Separated] = ()
 
     # Hashes of keys, one a line (or between semicolons): `acme write sha256:…`; `python -m service.keys` makes them.
     keys: str = Field(default="", repr=False)

@@ -60,11 +60,13 @@ async def create_link(request: Request, here: Here, tenant: Reader, body: JsonBo
             tenant=tenant,
             digest=digest_of(token),
             key=key.digest.hex() if key else "",
-            paths=tuple(unquote(path) for path in asked.paths),
+            paths=tuple(unquote(path.removeprefix(here.settings.root_path)) for path in asked.paths),
         )
         record = here.links.put(record, asked.lifetime)
-        opened = [f"{path}?{PARAMETER}={token}" for path in asked.paths if not path.endswith("/*")]
-        view = _view(record)
+        root_path = here.settings.root_path
+        given = [f"{root_path}{path.removeprefix(root_path)}" for path in asked.paths]
+        opened = [f"{path}?{PARAMETER}={token}" for path in given if not path.endswith("/*")]
+        view = _view(record, root_path)
         return fresh({**view, "token": token, "addresses": opened}, 201, {"Location": view["links"]["self"]})
 
     return await run_sync(make)
@@ -91,9 +93,13 @@ def list_links(
     page = here.links.list(tenant, limit=limit, cursor=cursor)
     headers = {}
     if page.next_cursor is not None:
-        headers["Link"] = f'</v1/links?limit={limit}&cursor={page.next_cursor}>; rel="next"'
+        following = f"{here.settings.root_path}/v1/links?limit={limit}&cursor={page.next_cursor}"
+        headers["Link"] = f'<{following}>; rel="next"'
     return fresh(
-        {"items": [_view(record) for record in page.records], "next_cursor": page.next_cursor},
+        {
+            "items": [_view(record, here.settings.root_path) for record in page.records],
+            "next_cursor": page.next_cursor,
+        },
         headers=headers,
     )
 
@@ -106,7 +112,7 @@ def list_links(
 )
 def get_link(here: Here, tenant: Tenant, link_id: str) -> Response:
     """Tell what a link opens, and when it expires."""
-    return fresh(_view(_find(here, tenant, link_id)))
+    return fresh(_view(_find(here, tenant, link_id), here.settings.root_path))
 
 
 @router.delete(
@@ -134,11 +140,13 @@ def _issues(request: Request, here: Services, tenant: str, asked: LinkRequest) -
         issues.append(too_many("seconds of a link's life", asked.lifetime, limits.link_seconds, "/lifetime"))
     if len(asked.paths) > limits.link_paths:
         return [*issues, too_many("paths in one link", len(asked.paths), limits.link_paths, "/paths")]
-    there = {resource: _is_there(here, tenant, resource) for resource in {_resource(p) for p in asked.paths}}
-    for number, path in enumerate(asked.paths):
+    paths = [path.removeprefix(here.settings.root_path) for path in asked.paths]
+    ours = {_resource(path) for path in paths if path.startswith("/v1/")}
+    there = {resource: _is_there(here, tenant, resource) for resource in ours}
+    for number, path in enumerate(paths):
         # What is beneath `/*` is whatever there is.
         routed = path.endswith("/*") or _is_read(request, unquote(path))
-        if not (routed and there[_resource(path)]):
+        if not (routed and there.get(_resource(path), False)):
             issues.append(
                 Issue(
                     "unknown-address",
@@ -150,6 +158,7 @@ def _issues(request: Request, here: Services, tenant: str, asked: LinkRequest) -
 
 
 def _resource(path: str) -> tuple[str, str]:
+    """Kind and id; where the path has a prefix that is not ours, there is none of that."""
     _, _, kind, name, *_ = path.split("/")
     return kind, name
 
@@ -177,11 +186,11 @@ def _find(here: Services, tenant: str, link_id: str) -> LinkRecord:
     return record
 
 
-def _view(record: LinkRecord) -> dict[str, Any]:
+def _view(record: LinkRecord, root_path: str) -> dict[str, Any]:
     return {
         "id": record.id,
-        "paths": record.paths,
+        "paths": [f"{root_path}{path}" for path in record.paths],
         "created_at": timestamp(record.created_at),
         "expires_at": timestamp(record.expires_at),
-        "links": {"self": f"/v1/links/{record.id}"},
+        "links": {"self": f"{root_path}/v1/links/{record.id}"},
     }

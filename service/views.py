@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.problem_types import PROBLEM_TYPES
+from service.settings import ServiceSettings
 from store.records import Event, Failure, FitRecord
 
 
@@ -18,9 +19,9 @@ def timestamp(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def fit_view(record: FitRecord, problem_base: str) -> dict[str, Any]:
+def fit_view(record: FitRecord, settings: ServiceSettings) -> dict[str, Any]:
     """Describe a fit."""
-    address = f"/v1/fits/{record.id}"
+    address = f"{settings.root_path}/v1/fits/{record.id}"
     links = {"self": address, "events": f"{address}/events", "callbacks": f"{address}/callbacks"}
     if not record.status.terminal:
         links["cancel"] = f"{address}/cancel"
@@ -46,7 +47,7 @@ def fit_view(record: FitRecord, problem_base: str) -> dict[str, Any]:
         "progress": asdict(record.progress) if record.progress else None,
         "timing": record.timing,
         "warnings": record.warnings,
-        "failure": failure_view(record.failure, problem_base) if record.failure else None,
+        "failure": failure_view(record.failure, settings.problem_base) if record.failure else None,
         "metadata": record.metadata,
         "links": links,
     }

@@ -11,8 +11,11 @@ from pathlib import Path
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
 
+from service.settings import ServiceSettings
 from stack.child import die_with_parent
 from stack.valkey import Server, ServerError
+from store.environment import start_with
+from worker.settings import WorkerSettings
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,6 +58,7 @@ def up(folder: Path) -> None:
 
 def main() -> None:
     """Run the stack with its data in RANEF_DATA, or `.ranef` beside the code."""
+    start_with(ServiceSettings, WorkerSettings)
     folder = Path(os.environ.get("RANEF_DATA") or ROOT / ".ranef").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -3,21 +3,56 @@
 Each is read from the environment: `REDIS_URL`, the others with the prefix `RANEF_` (`RANEF_RESULT_TTL`).
 """
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import orjson
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MEBIBYTE = 1 << 20
 HOUR = 3600.0
 DAY = 24 * HOUR
 
 
+def split(value: Any) -> Any:
+    """Take a text apart that stands for a list: values between commas, or JSON."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise ValueError("it begins like JSON, but is none; values are separated by commas") from None
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+Separated = (NoDecode, BeforeValidator(split))
+"""How a setting of several values is written: with commas between them, or as JSON."""
+
+_OURS = ("v1", "docs", "openapi.json", "problems", "livez", "readyz", "metrics")
+
+
+def _root_path(path: str) -> str:
+    path = path.rstrip("/")
+    if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
+        raise ValueError("a path such as /stats: a slash, and letters, digits and . _ ~ -")
+    if path.split("/")[1:2] and path.split("/")[1] in _OURS:
+        raise ValueError("it cannot begin like an address of the service's own")
+    return path
+
+
+RootPath = Annotated[str, AfterValidator(_root_path)]
+
+
 class StoreSettings(BaseSettings):
     """The store's and the queue's settings; times in seconds, sizes in bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="RANEF_", frozen=True, populate_by_name=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="RANEF_", frozen=True, populate_by_name=True, extra="ignore", env_ignore_empty=True
+    )
 
     redis_url: str = Field(
         default="redis://127.0.0.1:6379/0",
@@ -25,6 +60,8 @@ class StoreSettings(BaseSettings):
         repr=False,
     )
     key_prefix: str = "ranef"
+    # What the addresses of the service begin with where a proxy strips it: `/stats`.
+    root_path: RootPath = ""
 
     # How long things live.
     result_ttl: float = 7 * DAY
@@ -60,8 +97,8 @@ class StoreSettings(BaseSettings):
     # Callbacks. Secrets: `acme whsec_…`, one a line (or between semicolons); `python -m service.keys secret` makes one.
     callback_secrets: str = Field(default="", repr=False)
     callback_secrets_file: Path | None = None
-    # Networks that are not public, and may be called all the same: `["10.0.0.0/8"]`.
-    callback_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    # Networks that are not public, and may be called all the same: `10.0.0.0/8, fd00::/8`.
+    callback_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], *Separated] = ()
     callback_http: bool = False  # without TLS, too
     callback_ttl: float = 7 * DAY  # since what it tells of; longer than all attempts together
     open_callbacks: int = 20  # of one fit or batch, that wait or are due

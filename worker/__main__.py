@@ -7,9 +7,12 @@ if __name__ == "__main__":
     os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
     from celery.worker import state
 
+    from store.environment import start_with
     from store.signing import InvalidSecrets
+    from worker.settings import WorkerSettings
     from worker.watchdog import DEAF
 
+    start_with(WorkerSettings)
     try:
         from worker.app import app, settings
     except InvalidSecrets as error:

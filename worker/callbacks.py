@@ -27,9 +27,9 @@ _JITTER = 0.2
 _PAUSE_AFTER_ERROR = 5.0
 
 
-def message(callback: Callback) -> bytes:
+def message(callback: Callback, root_path: str = "") -> bytes:
     """Write what a callback says: what happened, when, to which fit or batch, and where more of it is."""
-    address = f"/v1/{'batches' if callback.event == BATCH_EVENT else 'fits'}/{callback.subject}"
+    address = f"{root_path}/v1/{'batches' if callback.event == BATCH_EVENT else 'fits'}/{callback.subject}"
     status = (callback.event or "").partition(".")[2]
     links = {"self": address}
     if callback.event == BATCH_EVENT:
@@ -47,7 +47,7 @@ def message(callback: Callback) -> bytes:
 
 def attempt(callback: Callback, secrets: Secrets, settings: WorkerSettings) -> Callback:
     """Send a callback once; what comes back has the status of the answer, or the error for which there is none."""
-    body, now, rules = message(callback), int(time.time()), Destinations.of(settings)
+    body, now, rules = message(callback, settings.root_path), int(time.time()), Destinations.of(settings)
     if callback.tenant not in secrets:
         return replace(callback, error="There is no secret to sign with.")
     headers = {

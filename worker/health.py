@@ -6,6 +6,7 @@ Cheaper than Celery's own ping, and true of the processes that sample.
 import socket
 
 from store.base import Store, StoreUnavailable
+from store.environment import start_with
 from store.redis import RedisStore
 from worker.settings import WorkerSettings
 
@@ -25,6 +26,7 @@ def complaint(store: Store, host: str, patience: float) -> str | None:
 
 
 if __name__ == "__main__":
+    start_with(WorkerSettings)
     settings = WorkerSettings()
     try:
         # Told before the watchdog acts, which ends the worker.

@@ -1,8 +1,10 @@
 """The worker's own settings, beside those it shares with the service."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from store.settings import HOUR, StoreSettings
+from store.settings import HOUR, Separated, StoreSettings
 
 
 class WorkerSettings(StoreSettings):
@@ -33,7 +35,7 @@ class WorkerSettings(StoreSettings):
     # Longer than an attempt takes.
     callback_lease: float = 60.0
     # After each attempt that failed but the last: 9 attempts in about 32 hours.
-    callback_delays: tuple[float, ...] = (
+    callback_delays: Annotated[tuple[float, ...], *Separated] = (
         *(5.0, 60.0, 300.0, 1800.0),
         *(2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR),
     )
