@@ -15,6 +15,7 @@ from model.distributions import FLAT, INFINITY, Distribution, Kind, parse_distri
 from model.errors import InvalidModel, Issue
 from model.family import Family
 from model.frame.design import Design
+from model.language.terms import same_factor
 
 DEFAULT_CORRELATION = Distribution(Kind.LKJ, (1.0,))
 _DEFAULT_SHAPE = Distribution(Kind.INV_GAMMA, (0.4, 0.3))
@@ -150,6 +151,7 @@ def _parse(
     reachable = {key for target in targets for key in _specificity(*target)} - {
         ("sd", target[1], None) for target in targets if target[1] is not None
     }
+    groups = {target[2] for target in targets if target[2] is not None}
     parsed: dict[_Target, Distribution] = {}
     issues: list[Issue] = []
     for number, statement in enumerate(statements):
@@ -158,7 +160,8 @@ def _parse(
             issues.append(Issue("invalid-prior", more, "/priors"))
             break
         pointer = f"/priors/{number}"
-        key = (statement.class_, statement.coef, statement.group)
+        group = None if statement.group is None else same_factor(statement.group, groups)
+        key = (statement.class_, statement.coef, group or statement.group)
         try:
             distribution = parse_distribution(statement.prior)
         except InvalidModel as error:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from model.language.terms import same_factor
 from model.results.pages import Sort, estimate_entries, find_entries
 from model.results.summary import summarize
 from service.answers.estimates import GroupPage, Summary
@@ -116,13 +117,15 @@ def list_groups(
 
     def written() -> bytes | Iterator[bytes]:
         posterior = posterior_of(here, record)
-        structure = next((found for found in posterior.encoding.factors if found.name == factor), None)
-        if structure is None:
+        structures = {found.name: found for found in posterior.encoding.factors}
+        name = same_factor(factor, structures)
+        if name is None:
             raise Refusal("factor-not-found")
+        structure = structures[name]
         if coefficient is not None and coefficient not in structure.coefficients:
             raise Refusal("invalid-parameter", "The factor has no such coefficient.")
 
-        entries = find_entries(posterior, factor, search=search, coefficient=coefficient, sort=sort)
+        entries = find_entries(posterior, name, search=search, coefficient=coefficient, sort=sort)
 
         def some(start: int, count: int) -> list[dict[str, Any]]:
             return estimate_entries(posterior, entries, start, count, prob)
@@ -132,7 +135,7 @@ def list_groups(
             return write_batches(_batches(some, offset, stop), media_type)
         stop = offset + (limit or _USUAL_PAGE)
         page = {
-            "factor": factor,
+            "factor": name,
             "prob": prob,
             "total": len(entries),
             "items": some(offset, stop - offset),

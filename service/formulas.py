@@ -83,6 +83,7 @@ def _describe(plan: FitPlan) -> dict[str, Any]:
         "formula": plan.formula,
         "response": plan.encoding.response,
         "response_levels": plan.encoding.outcomes,
+        "response_event": plan.encoding.event,
         "rows": plan.rows,
         "dropped_rows": plan.dropped_rows,
         "population": plan.encoding.coefficients,

@@ -60,6 +60,7 @@ def _model(fit_id: str, plan: FitPlan) -> dict[str, Any]:
         "family": {"name": plan.family.name, "link": plan.family.link},
         "response": encoding.response,
         "response_levels": encoding.outcomes,
+        "response_event": encoding.event,
         "rows": plan.rows,
         "population": [
             {"name": name, "meaning": meaning}

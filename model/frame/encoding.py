@@ -23,11 +23,13 @@ from model.frame.identifiability import aliased_columns, constant_slopes, consta
 from model.frame.learnt import Aliased, ColumnNeed, Encoding, Missing
 from model.frame.levels import Value, distinct, listing
 from model.frame.lookalikes import levels_for_missing
+from model.frame.nesting import nested_labels
 from model.frame.response import encode_response, learn_outcomes, response_nodes, text_response
 from model.frame.spread import Spread, spread_of
 from model.frame.table import Table
 from model.frame.variables import Variables, learn_variables
 from model.language.formula import Formula
+from model.language.syntax import first_column
 from model.language.tokens import caret
 
 __all__ = ["ColumnNeed", "Encoding", "encode", "learn"]
@@ -52,7 +54,7 @@ def learn(
         return _learn(formula.resolve(table.names), table, levels or {}, missing, aliased, cells)
 
 
-_SHOWN = ("several-columns", "column-type")
+_SHOWN = ("several-columns", "column-type", "not-finite")
 """Codes of issues about a part of an expression, which a caret shows."""
 
 
@@ -126,6 +128,8 @@ def _learn(
             *alias_notices,
             *(notice for factor in design.factors for notice in constant_slopes(factor)),
             *_repeated_factors(encoding, constants),
+            *_event(formula, outcomes, levels),
+            *nested_labels(design),
         ),
     )
     if learnt.kept is not None:
@@ -193,7 +197,7 @@ def _learn_parts(
         if answer is None or node is not formula.response.value:
             with collecting(issues):
                 learn_one(node, table, memory)
-    variables, found = learn_variables(structure.variables, table, levels, memory)
+    variables, found = learn_variables(structure, table, levels, memory)
     issues += [issue for issue in found if issue not in issues]
     group_levels: list[tuple[Level, ...]] = []
     for grouping in structure.groupings:
@@ -280,6 +284,18 @@ def _repeated_factors(encoding: Encoding, constants: Sequence[Sequence[str]]) ->
                 )
                 parameter = f"sd[{factor.name}][Intercept]"
                 yield Notice("repeated_factor", message, "warning", (parameter,), "Leave one of them out.")
+
+
+def _event(
+    formula: Formula, outcomes: Sequence[Value], levels: Mapping[str, Sequence[Value]]
+) -> Iterator[Notice]:
+    """Say which text of a response counts as 1, where the request does not say it."""
+    name = str(formula.response.value)
+    if outcomes and name not in levels and first_column(formula.response.value) not in levels:
+        zero, one = outcomes
+        message = f"{one!r} of {name} counts as 1 and {zero!r} as 0: coefficients are about {one!r}."
+        advice = f'"levels": {{"{name}": ["{one}", "{zero}"]}} turns them round.'
+        yield Notice("response_event", message, "info", (), advice)
 
 
 def _dropped_rows(encoding: Encoding, rows: int) -> Iterator[Notice]:

@@ -52,7 +52,9 @@ def constant_within(values: NDArray[Any], factor: FactorDesign) -> bool:
 def constant_slopes(factor: FactorDesign) -> Iterator[Notice]:
     """A warning for every coefficient whose covariate has one value within each level."""
     for place, name in enumerate(factor.coefficients):
-        if name != "Intercept" and constant_within(factor.z[:, place], factor):
+        # one that never varies at all stands for the intercept, where there is none
+        stands_in = "Intercept" not in factor.coefficients and bool(np.ptp(factor.z[:, place]) == 0)
+        if name != "Intercept" and not stands_in and constant_within(factor.z[:, place], factor):
             message = (
                 f"{name} never varies within a level of {factor.name}, so that its slope there is unknown."
             )

@@ -22,7 +22,7 @@ from model.frame.matrix import Matrix
 from model.frame.spread import Spread
 from model.frame.variables import Variables
 from model.language.formula import Formula, parse
-from model.language.syntax import Call, column_names, walk
+from model.language.syntax import Call, Name, column_names, walk
 from model.language.terms import Structure
 
 Missing = Literal["error", "drop"]
@@ -87,6 +87,14 @@ class Encoding:
     def response(self) -> str:
         """The text of the response's expression."""
         return str(self.parsed.response.value)
+
+    @property
+    def event(self) -> Value | None:
+        """The value of the response that counts as 1, of text and booleans."""
+        node = self.parsed.response.value
+        if isinstance(node, Name) and self.kinds.get(node.name) == "boolean":
+            return True
+        return self.outcomes[1] if self.outcomes else None
 
     @cached_property
     def matrix(self) -> Matrix:

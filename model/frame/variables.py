@@ -20,6 +20,7 @@ from model.frame.lookalikes import doubt_of
 from model.frame.table import Table
 from model.language import calls
 from model.language.syntax import Call, Name, Node, Number, Text, Word, first_column, label
+from model.language.terms import Structure
 
 Float = NDArray[np.float64]
 
@@ -143,16 +144,17 @@ class Variables:
 
 
 def learn_variables(
-    nodes: Sequence[Node], table: Table, levels: Mapping[str, Sequence[Value]], memory: dict[str, Learnt]
+    structure: Structure, table: Table, levels: Mapping[str, Sequence[Value]], memory: dict[str, Learnt]
 ) -> tuple[Variables, list[Issue]]:
     """Learn the variables of the terms, beside what `memory` holds already, and say what is wrong."""
+    beside_intercept = structure.beside_intercept
     categoricals: dict[str, Categorical] = {}
     issues: list[Issue] = []
-    for node in nodes:
+    for node in structure.variables:
         try:
             column = factor_column(node, table)
             if column is None:
-                _check_varies(node, learn_value(node, table, memory))
+                _check_varies(node, learn_value(node, table, memory), node in beside_intercept)
             else:
                 categoricals[str(node)] = _learn_categorical(node, column, table, levels.get(column))
         except InvalidModel as error:
@@ -210,11 +212,15 @@ def _reference(node: Node) -> str:
     raise AssertionError(f"the grammar makes no reference of {node}")
 
 
-def _check_varies(node: Node, values: Float) -> None:
+def _check_varies(node: Node, values: Float, beside_intercept: bool) -> None:
+    """Refuse a constant; without an intercept it may stand for one, unless it is zero."""
     columns = values[:, None] if values.ndim == 1 else values
     spread = np.ptp(columns, axis=0)
-    if np.all(spread <= 1e-13 * np.abs(columns).max(axis=0)):
+    peaks = np.abs(columns).max(axis=0)
+    if np.all(spread <= 1e-13 * peaks) and (beside_intercept or not peaks.all()):
         message = f"{node} is the same in every row, so that its effect cannot be told from the intercept's."
+        if not peaks.any():
+            message = f"{node} is 0 in every row, so that it has no effect."
         raise InvalidModel(
             Issue("constant-predictor", message, "/formula", node.position, first_column(node))
         )

@@ -75,6 +75,14 @@ class Structure:
         return tuple(dict.fromkeys(found))
 
     @property
+    def beside_intercept(self) -> frozenset[Node]:
+        """The variables that stand beside an intercept, in a bar or outside of it."""
+        everything = [self.population, *(bar.terms for grouping in self.groupings for bar in grouping.bars)]
+        return frozenset(
+            v for terms in everything if terms.intercept for term in terms.terms for v in term.variables
+        )
+
+    @property
     def predictor_names(self) -> frozenset[str]:
         """The columns that terms and offsets are made of."""
         nodes = (*self.variables, *self.offsets)
@@ -109,3 +117,12 @@ def full_coding(terms: Terms, categorical: Callable[[Node], bool]) -> list[tuple
         coding.append(tuple(full))
         preceding.append(frozenset(term.variables))
     return coding
+
+
+def same_factor(text: str, names: Collection[str]) -> str | None:
+    """The factor of that name, or whose columns the text names in another order: `h:g` is `g:h`."""
+    if text in names:
+        return text
+    columns = sorted(text.split(":"))
+    found = [name for name in names if sorted(name.split(":")) == columns]
+    return found[0] if len(found) == 1 else None

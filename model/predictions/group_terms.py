@@ -10,7 +10,7 @@ from model.errors import InvalidModel, Issue
 from model.frame.learnt import Encoding
 from model.frame.matrix import Matrix
 from model.language.formula import parse
-from model.language.terms import Grouping
+from model.language.terms import Grouping, same_factor
 
 GroupEffects = Literal["all", "none"] | Sequence[str]
 
@@ -27,16 +27,16 @@ def kept_effects(encoding: Encoding, group_effects: GroupEffects) -> Mapping[str
     issues: list[Issue] = []
     for place, term in enumerate(group_effects):
         pointer = f"/group_effects/{place}"
-        if term in every:
-            kept.setdefault(term, set()).update(every[term])
+        if (factor := same_factor(term, every)) is not None:
+            kept.setdefault(factor, set()).update(every[factor])
             continue
         if "|" not in term:
             message = f"The model has no group-level effects of {term}; it has: {', '.join(every) or 'none'}."
             issues.append(Issue("unknown-factor", message, pointer))
             continue
         try:
-            for factor, numbers in _named(encoding, term, pointer).items():
-                kept.setdefault(factor, set()).update(numbers)
+            for name, numbers in _named(encoding, term, pointer).items():
+                kept.setdefault(name, set()).update(numbers)
         except InvalidModel as error:
             issues += error.issues
     if issues:
@@ -56,17 +56,18 @@ def _named(encoding: Encoding, term: str, pointer: str) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
     issues = []
     for grouping in groupings:
-        names = factors.get(grouping.name)
-        if names is None:
+        name = same_factor(grouping.name, factors)
+        if name is None:
             known = ", ".join(factors) or "none"
             message = f"The model has no group-level effects of {grouping.name}; it has: {known}."
             issues.append(Issue("unknown-factor", message, pointer))
             continue
+        names = factors[name]
         wanted = _coefficients(encoding, grouping)
-        if unknown := [name for name in wanted if name not in names]:
-            message = f"{grouping.name} has no coefficient {', '.join(unknown)}; it has: {', '.join(names)}."
+        if unknown := [coefficient for coefficient in wanted if coefficient not in names]:
+            message = f"{name} has no coefficient {', '.join(unknown)}; it has: {', '.join(names)}."
             issues.append(Issue("unknown-factor", message, pointer))
-        found[grouping.name] = {names.index(name) for name in wanted if name in names}
+        found[name] = {names.index(coefficient) for coefficient in wanted if coefficient in names}
     if issues:
         raise InvalidModel(issues)
     return found

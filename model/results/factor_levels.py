@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.frame.design import Float, Level
+from model.language.spelling import backticked
 from model.results.deviations import Deviations
 
 MEAN_NUMBERS = 1 << 24
@@ -68,5 +69,13 @@ class FactorLevels:
 
 
 def label(level: Level) -> str:
-    """A level as one text, for people: its values joined by a colon."""
-    return ":".join(str(value).lower() if isinstance(value, bool) else str(value) for value in level)
+    """A level as one text: its values joined by a colon.
+
+    In a cell a value that has a colon or a backtick of its own stands in backticks, so that no two cells look alike.
+    """
+    texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in level]
+    return texts[0] if len(texts) == 1 else ":".join(map(_quoted, texts))
+
+
+def _quoted(text: str) -> str:
+    return backticked(text) if ":" in text or "`" in text else text

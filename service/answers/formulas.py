@@ -53,6 +53,8 @@ class FormulaCheck(Answer):
     response: str | None = None
     response_levels: list[str] | None = None
     """Of a response that holds text; the second counts as 1."""
+    response_event: str | bool | None = None
+    """The value that counts as 1, of a response that holds text or booleans."""
     rows: int | None = None
     dropped_rows: int | None = None
     population: list[str] | None = None

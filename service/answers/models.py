@@ -34,6 +34,8 @@ class Model(Answer):
     response: str
     response_levels: list[str]
     """Of a response that holds text; the second counts as 1."""
+    response_event: str | bool | None
+    """The value that counts as 1, of a response that holds text or booleans."""
     rows: int
     population: list[Coefficient]
     aliased: list[str]

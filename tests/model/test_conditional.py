@@ -211,3 +211,10 @@ def test_trials_do_not_matter_to_the_linear_predictor() -> None:
     assert found == predict(of, without, kind="linpred")["mean"].tolist()
     with pytest.raises(InvalidModel):
         predict(of, with_null, kind="epred")
+
+
+def test_the_columns_of_a_kept_cell_may_be_named_in_any_order() -> None:
+    of = posterior("y ~ x + (1 | a:b)")
+    row = Table.from_columns({"x": [3.0], "a": ["a1"], "b": [1]})
+    for term in ("b:a", "1 | b:a"):
+        assert predict(of, row, group_effects=[term])["mean"] == predict(of, row)["mean"]

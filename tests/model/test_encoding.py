@@ -696,3 +696,28 @@ def test_a_hundred_thousand_levels() -> None:
 def test_a_document_of_another_version_is_refused(fitted: Encoding) -> None:
     with pytest.raises(ValueError, match="version 0"):
         Encoding.from_json({**fitted.to_json(), "version": 0})
+
+
+def test_a_constant_stands_for_an_intercept_where_there_is_none() -> None:
+    ones = {"k": [1] * 8, "none": [0] * 8}
+    assert made("y ~ 0 + k + x", ones)[0].coefficients == ("k", "x")
+    (factor,) = made("y ~ 0 + x + (0 + k | g)", ones)[0].factors
+    assert factor.coefficients == ("k",)
+    assert [notice.code for notice in made("y ~ x + (0 + k | g)", ones)[0].warnings] == []
+    assert codes("y ~ k + x", ones) == codes("y ~ 0 + x + (1 + k | g)", ones) == ["constant-predictor"]
+    assert "intercept's" in refused("y ~ k + x", ones)[0].message
+    assert "is 0 in every row" in refused("y ~ 0 + none + x", ones)[0].message
+    assert codes("y ~ 0 + f + k", ones) == ["rank-deficient"]
+
+
+def test_the_answer_says_which_word_is_the_event() -> None:
+    said = {"said": ["fail", "Pass", "fail", "Pass", "Pass", "fail", "Pass", "fail"]}
+    encoding, design = made("said ~ x", said)
+    assert (encoding.event, design.y.tolist()) == ("fail", [1, 0, 1, 0, 0, 1, 0, 1])
+    (notice,) = encoding.warnings
+    assert (notice.code, notice.severity) == ("response_event", "info")
+    assert notice.message.startswith("'fail' of said counts as 1 and 'Pass' as 0")
+    turned, _ = made("said ~ x", said, levels={"said": ["fail", "Pass"]})
+    assert (turned.event, turned.warnings) == ("Pass", ())
+    assert made("on ~ x")[0].event is True
+    assert made("y ~ x")[0].event is None

@@ -12,7 +12,7 @@ import pytest
 from model.frame.table import Table
 from model.moments import accumulate, standardize
 from model.results.effects import CollapsedEffects
-from model.results.factor_levels import ORDERS
+from model.results.factor_levels import ORDERS, label
 from model.results.pages import Sort, estimate_entries, find_entries
 from model.results.posterior import FactorPosterior, Posterior
 from model.spec import FitSpec, prepare
@@ -168,3 +168,10 @@ def test_a_few_orders_are_kept() -> None:
         levels.by_mean(((0, float(shift)),))
     assert len(levels._orders) == ORDERS
     assert levels.by_mean(((0, 7.0),)) is levels._orders[(0, 7.0),]
+
+
+def test_cells_that_a_colon_would_make_alike_have_labels_of_their_own() -> None:
+    cells = [("x", "y:z"), ("x:y", "z"), ("x", "y"), ("a`b", "c")]
+    labels = [label(cell) for cell in cells]
+    assert labels == ["x:`y:z`", "`x:y`:z", "x:y", "`a\\`b`:c"]
+    assert (label(("x:y",)), label((True, 3))) == ("x:y", "true:3")

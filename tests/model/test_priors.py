@@ -6,7 +6,9 @@ import pytest
 from model.errors import InvalidModel
 from model.family import find_family
 from model.frame.design import Design, FactorDesign
+from model.frame.table import Table
 from model.priors import PriorStatement, ResolvedPrior, resolve
+from model.spec import FitSpec, prepare
 
 GAUSSIAN = find_family("gaussian")
 
@@ -132,3 +134,19 @@ def test_the_parameters_of_families_can_be_set() -> None:
         resolve((PriorStatement("constant(0.5)", "nu"),), student, design())
     with pytest.raises(InvalidModel, match="no parameter of class 'shape'"):
         resolve((PriorStatement("exponential(1)", "shape"),), student, design())
+
+
+def test_the_columns_of_a_cell_may_be_named_in_any_order() -> None:
+    cells = {
+        "y": np.arange(12.0) ** 2,
+        "x": np.arange(12) % 5,
+        "g": np.arange(12) % 3,
+        "h": np.arange(12) % 2,
+    }
+    named = PriorStatement("normal(0, 3)", "sd", group="h:g")
+    made = prepare(FitSpec("y ~ x + (1 | g:h)", Table.from_columns(cells), priors=(named,)))
+    assert made.prior("sd", "Intercept", "g:h").prior == "normal(0, 3)"
+    twice = (named, PriorStatement("normal(0, 2)", "sd", group="g:h"))
+    with pytest.raises(InvalidModel) as caught:
+        prepare(FitSpec("y ~ x + (1 | g:h)", Table.from_columns(cells), priors=twice))
+    assert [issue.code for issue in caught.value.issues] == ["duplicate-prior"]

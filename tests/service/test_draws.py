@@ -20,7 +20,7 @@ from service.answers.draws import Draws
 from service.app import create_app
 from service.settings import Limits, ServiceSettings
 from store.memory import MemoryStore
-from tests.service.samples import REQUEST
+from tests.service.samples import COLUMNS, REQUEST
 
 CSV = {"Accept": "text/csv"}
 ARROW = {"Accept": "application/vnd.apache.arrow.stream"}
@@ -145,3 +145,22 @@ def test_what_is_not_finite_is_null(client: TestClient, fit_id: str, posterior: 
         value is None or np.isfinite(value)
         for value in posterior_bytes["parameters"]["cor[g][Intercept,x]"][0]
     )
+
+
+def test_every_cell_has_a_name_of_its_own(client: TestClient, finish: Callable[..., Posterior]) -> None:
+    columns = {
+        "y": COLUMNS["y"],
+        "a": ["x", "x:y", "x", "b"] * 6,
+        "b": ["y:z", "z", "c", "d"] * 6,
+    }
+    body = {"formula": "y ~ 1 + (1 | a:b)", "data": {"columns": columns}}
+    fit = client.post("/v1/fits", json=body).json()["id"]
+    finish(fit)
+    every = client.get(f"/v1/fits/{fit}/draws", params={"parameters": "u[a:b]"}).json()["parameters"]
+    assert sorted(every) == sorted(
+        f"u[a:b][{cell}][Intercept]" for cell in ("b:d", "x:`y:z`", "x:c", "`x:y`:z")
+    )
+    one = client.get(f"/v1/fits/{fit}/draws", params={"parameters": "u[a:b][x:`y:z`]"}).json()["parameters"]
+    assert list(one) == ["u[a:b][x:`y:z`][Intercept]"]
+    page = client.get(f"/v1/fits/{fit}/groups/b:a").json()
+    assert (page["factor"], len({item["level"] for item in page["items"]})) == ("a:b", 4)

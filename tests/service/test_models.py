@@ -56,10 +56,12 @@ def test_a_text_response_says_which_level_counts(client: TestClient) -> None:
     body: dict[str, Any] = {"formula": "said ~ x + (1 | g)", "family": "bernoulli", "data": data}
     fit = client.post("/v1/fits", json=body).json()["id"]
     model = Model.model_validate(client.get(f"/v1/fits/{fit}/model").json())
-    assert model.response_levels == ["no", "yes"]
+    assert (model.response_levels, model.response_event) == (["no", "yes"], "yes")
+    assert client.get(f"/v1/fits/{fit}").json()["warnings"][0]["code"] == "response_event"
     assert model.equations.expanded.text[0] == "saidyes_ik ~ Bernoulli(mu_ik) for the 24 rows i"
     turned = client.post("/v1/formulas/check", json={**body, "levels": {"said": ["yes", "no"]}}).json()
-    assert turned["response_levels"] == ["yes", "no"]
+    assert (turned["response_levels"], turned["response_event"]) == (["yes", "no"], "no")
+    assert turned["warnings"] == []
     refusal = client.post("/v1/formulas/check", json={**body, "family": "gaussian"})
     assert refusal.json()["errors"][0]["message"].startswith("Text of two levels is a bernoulli response")
 
