@@ -148,6 +148,15 @@ class Store(Protocol):
         """
         ...
 
+    def take(self, fit_id: str, queue: str, worker: str, lease_seconds: float) -> Claim | None:
+        """Take a fit in exchange for a message of a queue that names one; None if none is to be run.
+
+        One whose worker died is taken itself. Otherwise a message stands for a place in the queue, whoever sent it: of
+        the tenants with fits that wait there the one whose last turn is longest ago has its oldest taken. A fit that
+        was handed back for being slow is taken once it is the oldest of all.
+        """
+        ...
+
     def renew(self, claim: Claim, lease_seconds: float) -> Lease:
         """Prolong a lease; also a dead one, as long as nobody else has claimed the fit."""
         ...
@@ -167,9 +176,10 @@ class Store(Protocol):
         """Give what was kept last, by this worker or by one before it; None if nothing was or the claim is lost."""
         ...
 
-    def hand_back(self, claim: Claim) -> FitRecord | None:
+    def hand_back(self, claim: Claim, *, slow: bool = False) -> FitRecord | None:
         """Give up a claim of one's own accord: the fit waits in its queue again, and the attempt does not count.
 
+        One that is slow waits in the queue `batch`, behind all that wait there now.
         What was saved of it stays until it has ended. Gives the record if it now needs a message in the queue; None if
         the claim is lost, or the fit was to be cancelled and now is.
         """

@@ -44,6 +44,7 @@ class _Fit:
     waiting_since: float
     fence: str | None = None
     fruitless: int = 0
+    slow: bool = False
     checkpoint: bytes | None = None
     checkpoint_until: float = 0.0
     artifacts: dict[str, bytes] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class MemoryStore:
         self._fits: dict[str, _Fit] = {}
         self._tombstones: dict[str, tuple[str, float]] = {}  # tenant, until
         self._workers: dict[str, tuple[WorkerState, float]] = {}
+        self._turns: dict[tuple[str, str], float] = {}  # of a queue and a tenant, the last
         self._outcomes: Counter[tuple[str, str]] = Counter()
         self._leader: tuple[str, float] | None = None
         self._numbers = itertools.count(1)
@@ -227,7 +229,22 @@ class MemoryStore:
             self._turn(fit, FitStatus.RUNNING)
             waited = now - fit.record.created_at
             resumes = fit.checkpoint is not None
-            return Claim(fit_id, fit.record.tenant, worker, fit.fence, attempt, waited, resumes)
+            self._turns[fit.record.queue, fit.record.tenant] = now
+            return Claim(fit_id, fit.record.tenant, worker, fit.fence, attempt, waited, resumes, fit.slow)
+
+    def take(self, fit_id: str, queue: str, worker: str, lease_seconds: float) -> Claim | None:
+        """Take a fit in exchange for a message."""
+        with self._changed:
+            fit = self._find(fit_id)
+            if fit is not None and fit.record.status is not FitStatus.QUEUED:
+                claim = self.claim(fit_id, worker, lease_seconds)
+                if claim is not None:
+                    return claim
+            while (found := self._next(queue)) is not None:
+                claim = self.claim(found, worker, lease_seconds)
+                if claim is not None:
+                    return claim
+            return None
 
     def renew(self, claim: Claim, lease_seconds: float) -> Lease:
         """Prolong a lease."""
@@ -267,7 +284,7 @@ class MemoryStore:
             fit = self._held(claim)
             return None if fit is None or self._clock() >= fit.checkpoint_until else fit.checkpoint
 
-    def hand_back(self, claim: Claim) -> FitRecord | None:
+    def hand_back(self, claim: Claim, *, slow: bool = False) -> FitRecord | None:
         """Give up a claim of one's own accord."""
         with self._changed:
             fit = self._held(claim)
@@ -282,6 +299,8 @@ class MemoryStore:
             fit.fence, fit.due = None, now + self._policy.queue_grace
             fit.fruitless = max(0, fit.fruitless - 1)
             fit.record = replace(fit.record, attempt=fit.record.attempt - 1, progress=None)
+            if slow:
+                fit.slow, fit.record = True, replace(fit.record, queue=QUEUES[-1])
             self._turn(fit, FitStatus.QUEUED)
             return fit.record
 
@@ -395,6 +414,24 @@ class MemoryStore:
     def _forget_expired(self) -> None:
         for fit_id in [fit_id for fit_id in self._fits if self._find(fit_id) is None]:
             del self._fits[fit_id]
+
+    def _next(self, queue: str) -> str | None:
+        waiting = [
+            fit
+            for fit in self._fits.values()
+            if fit.record.status is FitStatus.QUEUED and fit.record.queue == queue
+        ]
+        if not waiting:
+            return None
+        first = min(waiting, key=lambda fit: fit.waiting_since)
+        if first.slow:
+            return first.record.id
+
+        def turn(fit: _Fit) -> tuple[float, str, float]:
+            tenant = fit.record.tenant
+            return self._turns.get((queue, tenant), 0.0), tenant, fit.waiting_since
+
+        return min((fit for fit in waiting if not fit.slow), key=turn).record.id
 
     def _held(self, claim: Claim) -> _Fit | None:
         fit = self._find(claim.fit_id)

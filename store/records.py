@@ -131,6 +131,8 @@ class Claim:
     waited: float
     resumes: bool = False
     """Whether a worker before this one has saved how far it came."""
+    deferred: bool = False
+    """Whether it was handed back for being slow, and has let others go first."""
 
 
 @dataclass(frozen=True, slots=True)

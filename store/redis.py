@@ -47,6 +47,8 @@ from store.wire import (
 
 # Records that are read at once where most may be passed over.
 _STEP = 200
+# Workers that may ask for the next fit at the same moment.
+_RIVALS = 100
 
 
 class RedisStore:
@@ -60,9 +62,9 @@ class RedisStore:
         self._scripts = FitScripts(self._redis, settings)
         self._new_fits = NewFits(self._redis, settings, self._scripts, self._segments)
         # Looking after workers must be possible on a server without room, too.
-        self._beat, self._lead, self._probe = (
+        self._beat, self._lead, self._probe, self._next = (
             self._redis.register_script(ALLOW_OOM + (SCRIPTS / f"{name}.lua").read_text())
-            for name in ("beat", "lead", "probe")
+            for name in ("beat", "lead", "probe", "next")
         )
 
     def create(self, record: FitRecord, payload: bytes) -> tuple[FitRecord, bool]:
@@ -213,8 +215,27 @@ class RedisStore:
         taken = self._scripts.run("claim", fit_id, record.tenant, worker, lease_seconds)
         if taken is None:
             return None
-        fence, attempt, waited, resumes = taken
-        return Claim(fit_id, record.tenant, worker, fence.decode(), attempt, float(waited), bool(resumes))
+        fence, attempt, waited, resumes, deferred = taken
+        flags = bool(resumes), bool(deferred)
+        return Claim(fit_id, record.tenant, worker, fence.decode(), attempt, float(waited), *flags)
+
+    def take(self, fit_id: str, queue: str, worker: str, lease_seconds: float) -> Claim | None:
+        """Take a fit in exchange for a message."""
+        record = self.get(fit_id)
+        if record is not None and record.status in (FitStatus.RUNNING, FitStatus.CANCELLING):
+            claim = self.claim(fit_id, worker, lease_seconds)
+            if claim is not None:
+                return claim
+        for _ in range(_RIVALS):
+            with translated():
+                found = cast(bytes | None, self._next(keys=[self._keys.waiting], args=[queue]))
+            if found is None:
+                return None
+            # Another worker may be faster, and one that has had its attempts fails.
+            claim = self.claim(found.decode(), worker, lease_seconds)
+            if claim is not None:
+                return claim
+        return None
 
     def renew(self, claim: Claim, lease_seconds: float) -> Lease:
         """Prolong a lease."""
@@ -251,9 +272,10 @@ class RedisStore:
             return None
         return self._segments.download(self._keys.blob(claim.fit_id), orjson.loads(manifest))
 
-    def hand_back(self, claim: Claim) -> FitRecord | None:
+    def hand_back(self, claim: Claim, *, slow: bool = False) -> FitRecord | None:
         """Give up a claim of one's own accord."""
-        waits = self._scripts.run("hand_back", claim.fit_id, claim.tenant, claim.fence)
+        queue = QUEUES[-1] if slow else ""
+        waits = self._scripts.run("hand_back", claim.fit_id, claim.tenant, claim.fence, queue)
         return self.get(claim.fit_id) if waits else None
 
     def finish(self, claim: Claim, result: Result, artifacts: Mapping[str, bytes]) -> bool:

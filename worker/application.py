@@ -63,7 +63,8 @@ def make_app(module: str, settings: WorkerSettings, make_sampler: Callable[[], S
     # The message of a dead process is of use when its lease is dead too.
     @app.task(name=FIT_TASK, bind=True, max_retries=2, default_retry_delay=settings.lease_seconds)  # type: ignore[untyped-decorator]
     def fit(task: Any, fit_id: str) -> None:
-        process().fit(fit_id, task.request.properties["delivery_tag"])
+        request = task.request
+        process().fit(fit_id, request.delivery_info["routing_key"], request.properties["delivery_tag"])
 
     # Celery keeps no reference to a receiver unless told to.
     @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]

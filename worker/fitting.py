@@ -21,7 +21,7 @@ from model.spec import FitPlan, FitSpec, Method, prepare
 from worker import collapsed, collapsed_nuts, interpolated, nuts
 from worker.compiled import COMPILED
 from worker.forecast import COMPILE_TIMES
-from worker.monitor import Cancelled, Monitor, Saved
+from worker.monitor import Cancelled, HandedBack, Monitor, Saved
 from worker.padding import CollapsedProblem, collapsed_problem
 from worker.samplers.independence import Chains
 from worker.samplers.mode import NoMode
@@ -90,6 +90,7 @@ def _sample(plan: FitPlan, design: Design, monitor: Monitor, watch: _Stopwatch) 
         posterior, reason = _sample_collapsed(plan, design, monitor, watch)
         if posterior is not None:
             return posterior, reason
+        _let_others_go_first(monitor)
         monitor.expect("nuts", plan.seconds_of("nuts"))
     else:
         reason = plan.method_reason
@@ -120,6 +121,7 @@ def _sample_collapsed(
             told = collapsed.statistics(problem, chains)
             return collapsed.posterior(problem, chains.drawn, plan, design, told), _reason(problem, plan)
         unfit = _judgment(chains)
+        _let_others_go_first(monitor)
         monitor.expect("nuts", plan.seconds_of("collapsed"))
         try:
             return collapsed_nuts.fit(problem, chains, evaluate, plan, design, monitor), f"{unfit}; {_THETA}"
@@ -152,6 +154,15 @@ def _reason(problem: CollapsedProblem, plan: FitPlan) -> str:
     return plan.method_reason if problem.active.any() else f"{plan.method_reason}; {_NOTHING_LEFT}"
 
 
+def _let_others_go_first(monitor: Monitor) -> None:
+    """Hand the fit back where others wait: what follows may take a thousand times what they do.
+
+    It then begins anew, with the same seed, and comes to the same judgment.
+    """
+    if monitor.defers():
+        raise HandedBack
+
+
 def _judgment(chains: Chains) -> str:
     return (
         f"{_UNFIT} (Pareto k-hat {chains.pareto_k:.2f}, acceptance {chains.acceptance:.2f}, "
@@ -174,6 +185,10 @@ class _Silent:
 
     def leaving(self) -> bool:
         """The process stays."""
+        return False
+
+    def defers(self) -> bool:
+        """Nobody waits."""
         return False
 
     def save(self, progress: Saved) -> None:

@@ -45,6 +45,8 @@ class HeldLease:
         self._leaving = leaving or Leaving()
         self._hand_back = hand_back
         self._has_sampled = False
+        self.deferred = False
+        """Whether the sampler was told to let others go first."""
         self._lease = Lease(held=True, cancel=False)
         self._forecast = Forecast()
         self._reported: tuple[str, int, int] | None = None
@@ -106,6 +108,16 @@ class HeldLease:
     def leaving(self) -> bool:
         """Tell whether the process is to end."""
         return self._leaving.told
+
+    def defers(self) -> bool:
+        """Tell whether others wait, who are to go first; once at most for each fit."""
+        if self._claim.deferred:
+            return False
+        try:
+            self.deferred = any(queue.depth for queue in self._store.queues().values())
+        except RanefError as error:
+            log.warning("who waits beside %s is not known: %s", self._claim.fit_id, error)
+        return self.deferred
 
     def has_sampled(self) -> None:
         """Say that what is left is to publish how the fit ended, which a process that is to leave still does."""

@@ -43,6 +43,10 @@ class Monitor(Protocol):
         """Tell whether the process is to end: who can save how far the fit is does so, and raises HandedBack."""
         ...
 
+    def defers(self) -> bool:
+        """Tell whether others are to go first, now that this fit proves slow: the sampler then raises HandedBack."""
+        ...
+
     def save(self, progress: Saved) -> None:
         """Keep what the fit needs to go on from here should this process die; what is too large is not kept."""
         ...

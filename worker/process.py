@@ -85,14 +85,13 @@ class SamplingProcess:
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
-    def fit(self, fit_id: str, delivery_tag: str) -> None:
-        """Run a fit; the message's delivery tag keeps it ours meanwhile.
+    def fit(self, fit_id: str, queue: str, delivery_tag: str) -> None:
+        """Run the fit whose turn it is; the message's delivery tag keeps the message ours meanwhile.
 
         Raises Reject, which gives the message back, when this process is to leave.
         """
         if self._leaving.told:
             raise Reject("the process is to leave", requeue=True)
-        self._now_runs(fit_id)
         hold_message = partial(self._jobs.hold, delivery_tag)
         try:
             run(
@@ -104,6 +103,8 @@ class SamplingProcess:
                 hold_message,
                 self._leaving,
                 self._jobs.enqueue,
+                queue,
+                self._now_runs,
             )
         finally:
             self._now_runs(None)

@@ -1,7 +1,7 @@
 """Puts right what fell between record and queue: fits without a message, and fits whose worker died.
 
 A thread in the main process of each worker, of which one at a time leads. A fit of a dead worker is sent
-again at once, a queued one only if its message is nowhere.
+again at once, a queued one only if its queue has fewer messages than fits that wait.
 """
 
 import logging
@@ -23,16 +23,19 @@ def reconcile(store: Store, jobs: Jobs) -> tuple[str, ...]:
     overdue = store.overdue()
     if not overdue:
         return ()
-    waiting = jobs.waiting()
+    lengths = jobs.lengths()
+    missing = {queue: state.depth - lengths[queue] for queue, state in store.queues().items()}
     sent = []
     for fit_id in overdue:
         before = store.get(fit_id)
         record = store.recover(fit_id)
         if before is None or record is None:
             continue
-        # The message of a dead worker may be in the queue's books for another minute.
-        if before.status is FitStatus.QUEUED and fit_id in waiting:
-            continue
+        # Any message of its queue will do: whoever takes it runs the fit whose turn it is.
+        if before.status is FitStatus.QUEUED:
+            if missing[record.queue] <= 0:
+                continue
+            missing[record.queue] -= 1
         jobs.enqueue(fit_id, record.queue)
         sent.append(fit_id)
     return tuple(sent)

@@ -16,7 +16,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from model.errors import InvalidModel
 from store.base import Store, StoreFull, StoreUnavailable
 from store.codec import pack
-from store.records import Claim, Failure, Result
+from store.records import QUEUES, Claim, Failure, Result
 from worker.lease import HeldLease
 from worker.leaving import Leaving
 from worker.monitor import Cancelled, HandedBack, Monitor
@@ -43,20 +43,25 @@ def run(
     hold_message: Callable[[], None] = lambda: None,
     leaving: Leaving | None = None,
     send: Callable[[str, str], None] = lambda fit_id, queue: None,
+    queue: str = QUEUES[0],
+    begun: Callable[[str], None] = lambda fit_id: None,
 ) -> None:
-    """Run a fit if it is ours to run, and publish what came of it; every way it can end is in its record.
+    """Run the fit whose turn it is when a message of a queue names one, and publish what came of it.
 
-    A process that is leaving hands the fit back, and has its id sent to its queue again.
+    Every way it can end is in its record. A process that is leaving hands the fit back, as one does whose fit proves
+    slow while others wait, and has its id sent to its queue again. `begun` is told which fit it is.
     """
     leaving = leaving or Leaving()
-    claim = _claim(store, fit_id, worker, settings, leaving)
+    claim = _claim(store, fit_id, queue, worker, settings, leaving)
     if claim is None:
         log.info("%s is not ours to run", fit_id)
         return
+    fit_id = claim.fit_id
+    begun(fit_id)
     log.info("%s begins, attempt %d", fit_id, claim.attempt)
 
-    def hand_back(claim: Claim) -> None:
-        record = store.hand_back(claim)
+    def hand_back(claim: Claim, slow: bool = False) -> None:
+        record = store.hand_back(claim, slow=slow)
         if record is not None:
             send(record.id, record.queue)
 
@@ -64,8 +69,8 @@ def run(
         try:
             publish = _attempt(store, claim, fit, lease, settings, leaving)
         except HandedBack:
-            hand_back(claim)
-            log.info("%s is handed back", fit_id)
+            hand_back(claim, slow=lease.deferred)
+            log.info("%s is handed back%s", fit_id, "; others go first" if lease.deferred else "")
             return
         lease.has_sampled()
         published = _patiently(publish, settings.publish_patience, leaving)
@@ -73,13 +78,13 @@ def run(
 
 
 def _claim(
-    store: Store, fit_id: str, worker: str, settings: WorkerSettings, leaving: Leaving
+    store: Store, fit_id: str, queue: str, worker: str, settings: WorkerSettings, leaving: Leaving
 ) -> Claim | None:
     """Take a fit, and wait for a store that takes no changes; whether one that is silent has done it is not known."""
     give_up = time.monotonic() + settings.publish_patience
     while True:
         try:
-            return store.claim(fit_id, worker, settings.lease_seconds)
+            return store.take(fit_id, queue, worker, settings.lease_seconds)
         except StoreUnavailable as error:
             if error.refusal is None or leaving.told or time.monotonic() >= give_up:
                 raise

@@ -75,6 +75,10 @@ class Unheard:
         """The process stays."""
         return False
 
+    def defers(self) -> bool:
+        """Nobody waits."""
+        return False
+
     def save(self, progress: Saved) -> None:
         """Nothing is kept."""
 

@@ -1,5 +1,6 @@
 -- ARGV: worker, lease in seconds.
--- Gives fence, attempt, seconds since creation and whether something was saved by a worker before, or nothing.
+-- Gives fence, attempt, seconds since creation and whether something was saved by a worker before and whether
+-- it has waited for being slow, or nothing.
 local status = field('status')
 if not status or is_terminal(status) then
   return false
@@ -19,4 +20,5 @@ redis.call('HSET', record, 'fence', fence, 'lease_until', decimal(lease_until), 
 redis.call('HDEL', record, 'progress', 'phase')
 redis.call('ZADD', due, decimal(lease_until), id)
 turn('running')
-return {fence, attempt, decimal(now - tonumber(field('created_at'))), field('checkpoint') and 1 or 0}
+return {fence, attempt, decimal(now - tonumber(field('created_at'))), field('checkpoint') and 1 or 0,
+  field('slow') and 1 or 0}

@@ -6,7 +6,8 @@ end
 tell_batches(status, 'gone', true)
 call_back('gone')
 for _, name in ipairs(all_segments()) do redis.call('UNLINK', name) end
-redis.call('ZREM', waiting .. ':' .. field('queue'), id)
+redis.call('HSET', record, 'status', 'gone')
+line_up()
 redis.call('UNLINK', record, events)
 redis.call('ZREM', due, id)
 forget(id)

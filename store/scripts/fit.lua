@@ -33,13 +33,22 @@ local function tell(kind, progress)
 end
 
 -- Keep the fit among those that wait in its queue while it does.
+-- Each tenant has a line of its own beside it, and the times of their last turns say whose is next; a fit that is slow
+-- is in neither, and waits for those that came before it. `next.lua` makes the same names.
 local function line_up()
-  local line = waiting .. ':' .. field('queue')
-  if field('status') == 'queued' then
+  local line, tenant, status = waiting .. ':' .. field('queue'), field('tenant'), field('status')
+  local own, slow, turns = line .. ':of:' .. tenant, line .. ':slow', line .. ':turns'
+  if status == 'queued' then
     redis.call('ZADD', line, decimal(now), id)
+    redis.call('ZADD', field('slow') and slow or own, decimal(now), id)
+    redis.call('ZADD', turns, 'NX', 0, tenant)
   else
-    redis.call('ZREM', line, id)
+    for _, one in ipairs({line, own, slow}) do redis.call('ZREM', one, id) end
+    if status == 'running' then
+      redis.call('ZADD', turns, decimal(now), tenant)
+    end
   end
+  redis.call('PEXPIRE', turns, 86400000)
 end
 
 -- Each batch that waits for the fit counts it anew; when it can change no more, the batch notes its end.

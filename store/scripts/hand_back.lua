@@ -1,4 +1,4 @@
--- ARGV: fence. Gives 1 if the fit now waits in its queue, 0 if the claim is lost or the fit was to be cancelled.
+-- ARGV: fence, the queue of a fit that is slow or ''. Gives 1 if the fit now waits in its queue, 0 if the claim is lost or the fit was to be cancelled.
 if not holds(ARGV[4]) then
   return 0
 end
@@ -7,6 +7,9 @@ if field('status') == 'cancelling' then
   return 0
 end
 redis.call('HDEL', record, 'fence', 'lease_until', 'progress', 'phase')
+if ARGV[5] ~= '' then
+  redis.call('HSET', record, 'slow', 1, 'queue', ARGV[5])
+end
 redis.call('HINCRBY', record, 'attempt', -1)
 if fruitless() > 0 then
   redis.call('HINCRBY', record, 'fruitless', -1)

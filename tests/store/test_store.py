@@ -276,6 +276,64 @@ def test_a_fit_that_is_to_be_cancelled_is_when_it_is_handed_back(store: Store) -
     assert cancelled.status is FitStatus.CANCELLED
 
 
+def taken(store: Store, queue: str = "interactive", message: str = "fit_of_somebody") -> str | None:
+    """The fit that a message gets."""
+    claim = store.take(message, queue, "worker", LEASE)
+    return None if claim is None else claim.fit_id
+
+
+def test_tenants_take_turns_and_each_has_its_oldest_fit_taken(kit: Kit) -> None:
+    for name, tenant in (("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b"), ("b2", "b")):
+        kit.store.create(replace(record(f"fit_{name}"), tenant=tenant), b"data")
+        kit.sleep(0.002)
+    kit.store.create(replace(record("fit_other"), tenant="a", queue="batch"), b"data")
+    assert [taken(kit.store) for _ in range(4)] == ["fit_a1", "fit_b1", "fit_a2", "fit_b2"]
+    # Whoever sends one after the other does not go before all others each time.
+    kit.store.create(replace(record("fit_b3"), tenant="b"), b"data")
+    assert [taken(kit.store) for _ in range(3)] == ["fit_a3", "fit_b3", None]
+    assert taken(kit.store, "batch") == "fit_other"
+
+
+def test_what_is_cancelled_or_deleted_has_no_turn(store: Store) -> None:
+    for name in ("fit_a", "fit_b", "fit_c"):
+        store.create(record(name), b"data")
+    store.request_cancel("fit_a")
+    store.delete("fit_b")
+    assert [taken(store), taken(store)] == ["fit_c", None]
+    assert store.queues()["interactive"].depth == 0
+
+
+def test_a_message_gets_its_own_fit_if_that_has_lost_its_worker(kit: Kit) -> None:
+    kit.store.create(record("fit_a"), b"data")
+    assert kit.store.claim("fit_a", "worker", 0.05) is not None
+    kit.store.create(record("fit_b"), b"data")
+    kit.sleep(0.1)
+    assert taken(kit.store, message="fit_a") == "fit_a"
+    assert taken(kit.store, message="fit_a") == "fit_b"
+    assert taken(kit.store, message="fit_a") is None
+
+
+def test_a_slow_fit_waits_behind_all_that_wait_and_before_all_that_come(kit: Kit) -> None:
+    kit.store.create(replace(record("fit_before"), tenant="a", queue="batch"), b"data")
+    kit.store.create(replace(record("fit_slow"), tenant="b"), b"data")
+    claim = kit.store.take("fit_slow", "interactive", "worker", LEASE)
+    assert claim is not None
+    assert not claim.deferred
+    handed_back = kit.store.hand_back(claim, slow=True)
+    assert handed_back is not None
+    assert (handed_back.queue, handed_back.attempt) == ("batch", 0)
+    kit.sleep(0.002)
+    kit.store.create(replace(record("fit_after"), tenant="b", queue="batch"), b"data")
+    assert taken(kit.store) is None
+    assert {name: queue.depth for name, queue in kit.store.queues().items()} == {"interactive": 0, "batch": 3}
+    assert taken(kit.store, "batch") in {"fit_before", "fit_after"}
+    if kit.store.get("fit_before").status is FitStatus.QUEUED:  # type: ignore[union-attr]
+        assert taken(kit.store, "batch") == "fit_before"
+    slow = kit.store.take("fit_x", "batch", "worker", LEASE)
+    assert slow is not None
+    assert (slow.fit_id, slow.deferred, slow.attempt) == ("fit_slow", True, 1)
+
+
 def test_a_queued_fit_is_cancelled_at_once(store: Store) -> None:
     store.create(record(), b"data")
     cancelled = store.request_cancel("fit_a")

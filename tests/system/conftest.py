@@ -67,9 +67,9 @@ class Plant:
         eventually(lambda: {state.id for state in self.store.workers() if state.warm} - before, 60.0)
         return worker
 
-    def submit(self, fit_id: str, queue: str = "interactive", **wish: Any) -> None:
+    def submit(self, fit_id: str, queue: str = "interactive", tenant: str = "acme", **wish: Any) -> None:
         """Create a fit whose payload says how its sampler is to behave, and send it."""
-        fit = FitRecord(fit_id, "acme", "y ~ x", {"name": "gaussian", "link": "identity"}, 3, queue=queue)
+        fit = FitRecord(fit_id, tenant, "y ~ x", {"name": "gaussian", "link": "identity"}, 3, queue=queue)
         self.store.create(fit, orjson.dumps(wish))
         self.jobs.enqueue(fit_id, queue)
 

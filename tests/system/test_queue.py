@@ -74,3 +74,46 @@ def test_the_message_of_a_dead_worker_comes_back_though_nobody_reconciles(
     # By default abandoned messages are looked for each 100 s only.
     eventually(lambda: plant.attempts("fit_a") == 2, 15.0)
     plant.await_status("fit_a", FitStatus.SUCCEEDED)
+
+
+def order(plant: Plant) -> list[str]:
+    """The fits that have succeeded, in the order in which they did."""
+    records = [
+        record for tenant in ("acme", "greedy") for record in plant.store.list(tenant, limit=100).records
+    ]
+    return [record.id for record in sorted(records, key=lambda record: record.finished_at or 0.0)]
+
+
+def test_a_fit_that_proves_slow_lets_those_that_wait_go_first(plant: Plant) -> None:
+    plant.submit("fit_slow", queue="batch", slow=True, seconds=1.0)
+    quick = [f"fit_quick_{i}" for i in range(8)]
+    for fit_id in quick:
+        plant.submit(fit_id, queue="batch")
+    plant.start_worker()
+    plant.await_status("fit_slow", FitStatus.RUNNING)
+    for fit_id in quick:
+        plant.await_status(fit_id, FitStatus.SUCCEEDED)
+    plant.await_status("fit_slow", FitStatus.SUCCEEDED)
+    assert order(plant) == [*quick, "fit_slow"]
+    record = plant.store.get("fit_slow")
+    assert record is not None
+    assert record.attempt == 1
+    assert plant.attempts("fit_slow") == 2
+
+
+@pytest.mark.parametrize("queue", ["interactive", "batch"])
+def test_a_tenant_with_many_fits_keeps_no_other_waiting(plant: Plant, queue: str) -> None:
+    many = [f"fit_many_{i}" for i in range(30)]
+    for fit_id in many:
+        plant.submit(fit_id, queue=queue, tenant="greedy", seconds=0.1)
+    few = ["fit_0", "fit_1"]
+    for fit_id in few:
+        plant.submit(fit_id, queue=queue)
+    plant.start_worker()
+    for fit_id in (*few, *many):
+        plant.await_status(fit_id, FitStatus.SUCCEEDED)
+    done = order(plant)
+    assert [done.index(fit_id) < 5 for fit_id in few] == [True, True]
+    assert [fit_id for fit_id in done if fit_id in many] == many
+    assert all(plant.attempts(f"{fit_id}") >= 1 for fit_id in many)
+    eventually(lambda: not plant.jobs.waiting())

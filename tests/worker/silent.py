@@ -21,6 +21,10 @@ class Silent:
         """The process stays."""
         return False
 
+    def defers(self) -> bool:
+        """Nobody waits."""
+        return False
+
     def save(self, progress: Saved) -> None:
         """Nothing is kept."""
 

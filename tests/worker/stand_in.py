@@ -13,7 +13,7 @@ import orjson
 
 from model.errors import InvalidModel, Issue, Notice
 from worker.application import make_app
-from worker.monitor import Cancelled, Monitor
+from worker.monitor import Cancelled, HandedBack, Monitor
 from worker.settings import WorkerSettings
 
 
@@ -44,6 +44,8 @@ class CountingSampler:
             raise ZeroDivisionError(wish["bug"])
         if "crash" in wish:
             os.abort()
+        if "slow" in wish and monitor.defers():
+            raise HandedBack
         time.sleep(wish.get("stuck", 0))
         steps = round(wish.get("seconds", 0) / 0.05)
         for step in range(steps):

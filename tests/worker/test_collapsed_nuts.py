@@ -18,7 +18,7 @@ from worker import chains as walking
 from worker import collapsed, collapsed_nuts, padding
 from worker.compiled import COMPILED
 from worker.fitting import fit
-from worker.monitor import Cancelled, Saved
+from worker.monitor import Cancelled, HandedBack, Saved
 from worker.padding import collapsed_problem
 from worker.programs import collapsed as program
 from worker.programs.elimination import eliminate
@@ -193,6 +193,15 @@ def test_six_correlated_slopes_without_signal() -> None:
     assert diagnostics["ess_bulk_min"] > 700
     assert diagnostics["divergences"] == 0
     assert {notice.code for notice in result.warnings} <= {"sd_near_boundary"}
+
+
+def test_one_that_no_proposal_fits_lets_others_go_first() -> None:
+    class Busy(Silent):
+        def defers(self) -> bool:
+            return True
+
+    with pytest.raises(HandedBack):
+        fit(in_conflict(), Busy())
 
 
 class Recorder(Silent):
