@@ -26,6 +26,7 @@ from service.webhooks import webhooks
 
 ROOT = Path(__file__).parent.parent
 OPENAPI_JSON = ROOT / "openapi" / "openapi.json"
+EXAMPLES_JSON = Path(__file__).parent / "answers" / "examples.json"
 PROBLEMS_MD = ROOT / "docs" / "problems.md"
 
 
@@ -130,11 +131,41 @@ def _document(app: FastAPI) -> dict[str, Any]:
                 parameter["schema"] = _not_null(parameter["schema"])
                 if parameter["in"] == "path" and parameter["name"] in _PATH_PARAMETERS:
                     parameter.setdefault("description", _PATH_PARAMETERS[parameter["name"]])
+    document["components"]["schemas"] |= definitions["$defs"]
+    for schema in document["components"]["schemas"].values():
+        _say_defaults(schema)
     link(document)
     document["webhooks"] = webhooks()
-    schemas = document["components"]["schemas"]
-    document["components"]["schemas"] = dict(sorted({**schemas, **definitions["$defs"]}.items()))
+    document["components"]["schemas"] = dict(sorted(document["components"]["schemas"].items()))
+    _show_answers(document)
     return document
+
+
+def _say_defaults(schema: Any) -> None:
+    """Say the defaults of properties in words instead: to some generators of clients what has a default is required."""
+    if isinstance(schema, list):
+        for part in schema:
+            _say_defaults(part)
+    if not isinstance(schema, dict):
+        return
+    for described in schema.get("properties", {}).values():
+        default = described.pop("default", None)
+        if isinstance(default, str | int | float):
+            said = orjson.dumps(default).decode()
+            described["description"] = f"{described.get('description', '')} Default: `{said}`."
+    for key, part in schema.items():
+        if key != "examples":
+            _say_defaults(part)
+
+
+def _show_answers(document: dict[str, Any]) -> None:
+    """Give each answer an example: what a service gave once, shortened."""
+    examples = orjson.loads(EXAMPLES_JSON.read_bytes())
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, example in examples.get(operation["operationId"], {}).items():
+                for media_type, value in example.items():
+                    operation["responses"][status]["content"][media_type]["example"] = value
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:

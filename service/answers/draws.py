@@ -7,8 +7,11 @@ class Draws(Answer):
     """Draws after warm-up."""
 
     fit_id: str
+    """The id of the fit."""
     chains: list[int]
+    """The numbers of the chains, from 0."""
     draws: list[int]
-    """Numbers of the draws, within each chain."""
+    """The numbers of the draws within each chain, from 0."""
     parameters: dict[str, list[list[float | None]]]
-    """For each parameter a list of its draws for each chain."""
+    """The draws of each parameter, by its name: a list for each chain. A draw that is not finite is
+    null."""

@@ -18,7 +18,7 @@ class BatchMember(FitRequest):
     )
 
     custom_id: str = Field(default="", max_length=200)
-    """A name of your own for the member; left out, its index."""
+    """A name of your own for the member, unique within the batch; if it is left out, the member's index."""
 
 
 class BatchRequest(Strict):
@@ -50,13 +50,17 @@ class BatchRequest(Strict):
             }
         ),
     ] = None
+    """The fits, each as for `POST /v1/fits`; leave it out when there is a `template`."""
     template: Annotated[
         dict[str, Any] | None,
         WithJsonSchema({"anyOf": [{"$ref": "#/components/schemas/FitRequest"}, {"type": "null"}]}),
     ] = None
+    """A fit, as for `POST /v1/fits`, of which one is made for each value of `split_by`; leave it out when
+    there are `fits`."""
     split_by: str | None = None
-    """A column of the template's data."""
+    """The column of the template's data whose values split the rows; leave it out when there are `fits`."""
     callback: BatchCallback | None = None
+    """A message to be sent when the last member has ended."""
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:

@@ -22,15 +22,19 @@ class FitCallback(Strict):
     """A signed message to be sent when the fit has ended (Standard Webhooks); it is no part of the fit's identity."""
 
     url: str = _URL
+    """The address that the message goes to; it must be public and use https, unless the service is set up
+    otherwise."""
     events: Annotated[tuple[FitEvent, ...], AfterValidator(_once_each)] = Field(
         default=("fit.succeeded", "fit.failed", "fit.cancelled"),
         strict=False,
         json_schema_extra={"minItems": 1},
     )
-    """The ends that are told; left out, all."""
+    """The ends that are told; if it is left out, all of them."""
 
 
 class BatchCallback(Strict):
     """A signed message (`batch.ended`) to be sent when the last fit of the batch has ended."""
 
     url: str = _URL
+    """The address that the message goes to; it must be public and use https, unless the service is set up
+    otherwise."""

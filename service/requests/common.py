@@ -88,9 +88,11 @@ class Data(Strict):
     )
 
     columns: dict[str, Values] | None = None
-    """Values by column name; the quickest form."""
+    """The values of each column, by its name; all columns have the same length. This is the quickest
+    form."""
     records: list[dict[str, Cell]] | None = Field(default=None, fail_fast=True)
-    """One object for each row; a key that is not there is a missing value."""
+    """One object for each row, with its values by column name; a key that is not there is a missing
+    value."""
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:

@@ -17,4 +17,4 @@ class ComparisonRequest(Strict):
     )
 
     fits: list[str] = Field(min_length=2, max_length=MOST_FITS, json_schema_extra={"uniqueItems": True})
-    """Their ids."""
+    """The ids of the fits, which must have succeeded and be of the same data."""

@@ -23,8 +23,9 @@ class Contrast(Strict):
     """A weighted sum of rows, such as the difference of two: `{"1": 1, "0": -1}`."""
 
     name: str = Field(min_length=1, max_length=4000)
+    """A name of your own for the contrast."""
     weights: dict[_RowNumber, float] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
-    """By the number of the row, from 0."""
+    """The weight of each row, by its number from 0; rows that are left out have the weight 0."""
 
 
 class PredictionRequest(Strict):
@@ -47,10 +48,12 @@ class PredictionRequest(Strict):
     )
 
     data: Data | None = None
+    """The rows, sent with the request; leave it out when there is a `dataset`."""
     dataset: str | None = None
-    """The id of a data set that was uploaded before, beside no `data`."""
+    """The id of a data set that was uploaded before; leave it out when there are `data`."""
     kind: Literal["linpred", "epred", "predict"] = "epred"
-    """The linear predictor, the mean of the response, or new responses."""
+    """What is predicted: `linpred` is the linear predictor, `epred` the mean of the response, `predict` new
+    responses."""
     group_effects: Annotated[
         Any,
         AfterValidator(_group_effects),
@@ -61,15 +64,21 @@ class PredictionRequest(Strict):
             }
         ),
     ] = "all"
-    """A term is a grouping factor by its name, or a part of its effects as a formula says it, `1 | g`."""
+    """The group-level effects that are included: `all`, `none`, or a list of terms, each a grouping factor
+    by its name or a part of its effects as a formula says it, such as `1 | g`."""
     new_levels: Literal["error", "sample", "population"] = "error"
+    """What becomes of levels that the fit does not know: `error` refuses the request, `sample` draws their
+    effects from the fitted distribution, `population` sets them to zero."""
     prob: float = Field(default=0.95, gt=0, lt=1)
+    """The probability of the central intervals."""
     seed: Seed | None = None
+    """The seed of the random numbers; if it is left out, that of the fit."""
     returns: Literal["summary", "draws"] = Field(default="summary", alias="return")
+    """Whether summaries or the draws themselves are returned."""
     layout: Literal["columns", "records"] = "columns"
-    """Whether a summary comes as lists by name, or as one object for each row."""
+    """Whether summaries come as lists by name (`columns`), or as one object for each row (`records`)."""
     contrasts: list[Contrast] = Field(default=[])
-    """What is asked of rows together, such as the difference of two."""
+    """Weighted sums of rows, such as the difference of two."""
 
     @property
     def row_contrasts(self) -> list[RowContrast]:
