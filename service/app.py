@@ -32,6 +32,7 @@ from service import (
 )
 from service.addresses import Prefixed
 from service.apart import Apart
+from service.coding import Coded
 from service.deps import Enqueue, Services, only_known_parameters
 from service.draining import told_of_signals
 from service.keys import KeyRing
@@ -182,6 +183,7 @@ def create_app(
             Middleware(RateHeaders, settings=settings),
             Middleware(LastResort),
             Middleware(HeadAsGet),
+            Middleware(Coded),
             Middleware(Metered, metrics=metering),
         ],
         dependencies=[Depends(only_known_parameters)],

@@ -141,6 +141,7 @@ def delete_batch(
 @router.get(
     "/{batch_id}/results",
     operation_id="listResults",
+    response_class=Response,
     summary="Get the results of a batch",
     responses=answers(
         (

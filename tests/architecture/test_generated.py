@@ -1,10 +1,12 @@
 """What is generated and committed is what would be generated now."""
 
 import tomllib
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pytest
+from jsonschema_rs import Draft202012Validator
 
 from service.app import create_app
 from service.openapi import OPENAPI_JSON, PROBLEMS_MD, openapi_json, problems_markdown
@@ -63,6 +65,58 @@ def test_every_error_of_an_operation_is_a_documented_problem(document: dict[str,
             assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
             for code in content["examples"]:
                 assert PROBLEM_TYPES[code].status == int(status)
+
+
+def described(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Each property beneath a schema, with its description; conditions (`if`, `not`) describe nothing."""
+    for name, schema in value.get("properties", {}).items():
+        yield f"{place}.{name}", schema.get("description", "")
+        yield from described(schema, f"{place}.{name}")
+    for key in ("items", "additionalProperties"):
+        if isinstance(value.get(key), dict):
+            yield from described(value[key], f"{place}[]")
+    for key in ("anyOf", "oneOf", "allOf"):
+        for part in value.get(key, []):
+            yield from described(part, place)
+
+
+def test_every_property_and_parameter_has_a_sentence(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    found = [pair for name, schema in schemas.items() for pair in described(schema, name)]
+    assert len(found) > 400
+    found += [
+        (f"{operation['operationId']}?{parameter['name']}", parameter.get("description", ""))
+        for operation in operations(document)
+        for parameter in operation.get("parameters", [])
+    ]
+    assert [place for place, text in found if len(text.split()) < 2 or not text.rstrip().endswith(".")] == []
+
+
+def test_no_property_has_a_default_that_makes_it_required(document: dict[str, Any]) -> None:
+    """Generators of clients take what has a default for what is always there."""
+    with_default = [
+        f"{name}.{each}"
+        for name, schema in document["components"]["schemas"].items()
+        for each, property_ in schema.get("properties", {}).items()
+        if "default" in property_
+    ]
+    assert with_default == []
+
+
+def test_every_answer_has_an_example_that_its_schema_allows(document: dict[str, Any]) -> None:
+    shown = 0
+    for operation in operations(document):
+        for status, answer in operation["responses"].items():
+            content = answer.get("content", {}).get("application/json")
+            if content is None or status >= "300":
+                continue
+            assert "example" in content, (operation["operationId"], status)
+            schema = {**content["schema"], "components": document["components"]}
+            errors = Draft202012Validator(schema).iter_errors(content["example"])
+            wrong = [f"{error.instance_path}: {error.message[:200]}" for error in errors]
+            assert (operation["operationId"], status, wrong) == (operation["operationId"], status, [])
+            shown += 1
+    assert shown > 30
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:

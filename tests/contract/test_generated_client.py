@@ -25,7 +25,17 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a client that was generated just now."""
     folder = tmp_path_factory.mktemp("client") / PACKAGE
     command = [str(Path(sys.executable).with_name("openapi-python-client")), "generate"]
-    options = ["--path", str(OPENAPI_JSON), "--meta", "none", "--output-path", str(folder)]
+    config = OPENAPI_JSON.with_name("python-client.yaml")
+    options = [
+        "--path",
+        str(OPENAPI_JSON),
+        "--config",
+        str(config),
+        "--meta",
+        "none",
+        "--output-path",
+        str(folder),
+    ]
     # It formats with the ruff that it finds on its way.
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     done = subprocess.run([*command, *options], env=environment, capture_output=True, text=True, timeout=120)
@@ -64,6 +74,25 @@ def test_it_submits_waits_reads_a_summary_and_predicts(generated: Path, deployme
     assert len(predicted.mean) == 4
     # Two new rows of one known level, then of one that no data tell of.
     assert predicted.sd[2] > predicted.sd[0]
+
+
+def test_plots_and_csv_are_within_its_reach(generated: Path, deployment: Deployment) -> None:
+    models = module("models")
+    client = module("client").AuthenticatedClient(base_url=deployment.url, token=deployment.token)
+    data = models.Data(columns=models.DataColumnsType0.from_dict(classroom()))
+    request = models.FitRequest(formula=FORMULA, data=data, sampler=models.Sampler(seed=7))
+    fit = module("api.fits.submit_fit").sync(client=client, body=request, prefer="wait=30")
+
+    extension = module("models.plot_intervals_extension").PlotIntervalsExtension
+    svg = module("api.plots.plot_intervals").sync(fit.id, extension.SVG, client=client)
+    assert "<svg" in svg[:1000]
+    png = module("api.plots.plot_intervals").sync_detailed(fit.id, extension.PNG, client=client)
+    assert png.content.startswith(b"\x89PNG")
+    # What it takes for JSON it cannot read in another format; its HTTP client, with the key in it, can.
+    csv = client.get_httpx_client().get(f"/v1/fits/{fit.id}/summary", headers={"Accept": "text/csv"})
+    assert csv.text.startswith("section,")
+    lines = module("api.batches.list_results")
+    assert lines.sync_detailed("bat_" + "a" * 26, client=client).status_code == 404
 
 
 def test_its_errors_are_problems(generated: Path, deployment: Deployment) -> None:

@@ -15,7 +15,17 @@ from stack.demo import FORMULA, NEW_ROWS, classroom
 from tests.contract.conftest import Deployment
 
 NODE = Path(__file__).parent / "node"
-COMPILER = "--strict --noEmitOnError --skipLibCheck --target es2022 --lib es2022,dom --module nodenext".split()
+COMPILER = [
+    "--strict",
+    "--noEmitOnError",
+    "--skipLibCheck",
+    "--target",
+    "es2022",
+    "--lib",
+    "es2022,dom",
+    "--module",
+    "nodenext",
+]
 
 
 def run(folder: Path, *command: str) -> str:
@@ -52,4 +62,7 @@ def test_it_submits_waits_reads_a_summary_and_predicts(compiled: Path, deploymen
 def test_the_compiler_sees_a_request_that_is_wrong(compiled: Path) -> None:
     """The one wrong line of client.ts is marked as one; were it none, the compiler would complain."""
     assert "@ts-expect-error" in (compiled / "client.ts").read_text(encoding="utf-8")
-    assert "default" not in orjson.loads(OPENAPI_JSON.read_bytes())["components"]["schemas"]["Sampler"]["properties"]
+    assert (
+        "default"
+        not in orjson.loads(OPENAPI_JSON.read_bytes())["components"]["schemas"]["Sampler"]["properties"]
+    )
