@@ -90,7 +90,7 @@ def test_plots_and_csv_are_within_its_reach(generated: Path, deployment: Deploym
     assert png.content.startswith(b"\x89PNG")
     # What it takes for JSON it cannot read in another format; its HTTP client, with the key in it, can.
     csv = client.get_httpx_client().get(f"/v1/fits/{fit.id}/summary", headers={"Accept": "text/csv"})
-    assert csv.text.startswith("section,")
+    assert csv.text.startswith('"parameter","mean"')
     lines = module("api.batches.list_results")
     assert lines.sync_detailed("bat_" + "a" * 26, client=client).status_code == 404
 

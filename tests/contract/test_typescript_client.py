@@ -55,7 +55,7 @@ def test_it_submits_waits_reads_a_summary_and_predicts(compiled: Path, deploymen
     assert (found["predicted"], found["problem"]) == (4, "/problems/fit-not-found")
     assert isinstance(found["mean"], float)
     # What is not JSON is within its reach too.
-    assert found["csv"].splitlines()[0].startswith("section,")
+    assert found["csv"].splitlines()[0].startswith('"parameter","mean"')
     assert "<svg" in found["svg"][:1000]
 
 
