@@ -83,7 +83,11 @@ class Callbacks(Protocol):
         ...
 
     def take(self, lease: float) -> Callback | None:
-        """Give one that is due, to be attempted now; unless it is settled it is due again after `lease` seconds."""
+        """Give one that is due, to be attempted now; unless it is settled it is due again after `lease` seconds.
+
+        Of the tenants with one, that with the fewest under way is next; of those, the one whose last turn is longest
+        ago; of its own the one that is due first.
+        """
         ...
 
     def settle(self, taken: Callback, state: CallbackState, retry_in: float | None = None) -> bool:
@@ -124,6 +128,7 @@ class _Kept:
     callback: Callback
     waits_for: set[str]
     expires_at: float | None = None
+    under_way_until: float = 0.0
 
 
 class MemoryCallbacks:
@@ -142,6 +147,7 @@ class MemoryCallbacks:
         self._clock: Callable[[], float] = lambda: round(clock(), 6)
         self._kept: dict[str, _Kept] = {}
         self._outcomes: Counter[str] = Counter()
+        self._turns: dict[str, float] = {}  # the last of each tenant
         # A fit tells of its end within the store's lock, so a lock of our own would be a second order.
         self._lock = store.lock
         store.listeners.append(self._told)
@@ -186,8 +192,22 @@ class MemoryCallbacks:
             due = [kept for kept in self._due() if (kept.callback.due_at or 0.0) <= now]
             if not due:
                 return None
-            first = min(due, key=lambda kept: kept.callback.due_at or 0.0)
+            under_way = Counter(
+                kept.callback.tenant for kept in self._kept.values() if kept.under_way_until > now
+            )
+
+            def turn(kept: _Kept) -> tuple[int, float, str, float]:
+                tenant = kept.callback.tenant
+                return (
+                    under_way[tenant],
+                    self._turns.get(tenant, 0.0),
+                    tenant,
+                    kept.callback.due_at or 0.0,
+                )
+
+            first = min(due, key=turn)
             attempts = first.callback.attempts + 1
+            first.under_way_until, self._turns[first.callback.tenant] = now + lease, now
             first.callback = replace(
                 first.callback,
                 attempts=attempts,
@@ -209,6 +229,7 @@ class MemoryCallbacks:
             ):
                 return False
             now = self._clock()
+            kept.under_way_until = 0.0
             due_at = None if retry_in is None else now + retry_in
             kept.callback = replace(
                 kept.callback, state=state, due_at=due_at, status=taken.status, error=taken.error

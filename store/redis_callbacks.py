@@ -31,8 +31,8 @@ class RedisCallbacks:
         )
         # A server without room takes no new ones, but what it has taken is delivered.
         self._register = self._redis.register_script(shared + register)
-        self._take = self._redis.register_script(_ALLOW_OOM + take)
-        self._settle = self._redis.register_script(_ALLOW_OOM + settle)
+        self._take = self._redis.register_script(_ALLOW_OOM + shared + take)
+        self._settle = self._redis.register_script(_ALLOW_OOM + shared + settle)
 
     def register(
         self, subject: str, tenant: str, url: str, events: Sequence[str], fits: Sequence[str]
@@ -72,7 +72,12 @@ class RedisCallbacks:
     def take(self, lease: float) -> Callback | None:
         """Give one that is due."""
         with translated():
-            fields = pairs(cast(list[bytes], self._take(keys=[self._keys.outbox], args=[lease])))
+            fields = pairs(
+                cast(
+                    list[bytes],
+                    self._take(keys=[self._keys.outbox], args=[lease, self._settings.callback_ttl]),
+                )
+            )
         return _callback(fields) if fields else None
 
     def settle(self, taken: Callback, state: CallbackState, retry_in: float | None = None) -> bool:

@@ -9,12 +9,13 @@ redis.call('HSET', callback, 'state', ARGV[2], unpack(ARGV, 7))
 if ARGV[4] ~= '' then
   local clock = redis.call('TIME')
   local due = string.format('%.6f', tonumber(clock[1]) + tonumber(clock[2]) / 1e6 + tonumber(ARGV[4]))
-  redis.call('HSET', callback, 'due_at', due)
-  redis.call('ZADD', outbox, due, callback)
+  send_at(callback, outbox, due, tonumber(ARGV[5]))
 else
   redis.call('HDEL', callback, 'due_at')
   redis.call('ZREM', outbox, callback)
+  redis.call('ZREM', outbox .. ':of:' .. redis.call('HGET', callback, 'tenant'), callback)
 end
+redis.call('ZREM', outbox .. ':sending', callback)
 redis.call('HINCRBY', outcomes, ARGV[3], 1)
 for _, key in ipairs({callback, outbox, redis.call('HGET', callback, 'list')}) do
   redis.call('PEXPIRE', key, math.floor(tonumber(ARGV[5]) * 1000))

@@ -214,6 +214,29 @@ def test_an_attempt_is_one_s_own_until_its_lease_is_over(place: Place) -> None:
     assert place.callbacks.take(5.0) is None
 
 
+def test_a_tenant_whose_receivers_are_slow_keeps_no_other_waiting(place: Place) -> None:
+    place.store.finish(place.claimed(), RESULT, {})
+    for tenant, number in (("a", 3), ("b", 3)):
+        for i in range(number):
+            place.callbacks.register(f"bat_{tenant}", tenant, f"{URL}/{i}", FIT_EVENTS, ["fit_a"])
+            place.sleep(0.002)
+
+    def taken() -> Callback:
+        callback = place.callbacks.take(5.0)
+        assert callback is not None
+        return callback
+
+    slow = [taken(), taken()]
+    assert [callback.tenant for callback in slow] == ["a", "b"]
+    # The one of b is answered each time, that of a never.
+    place.callbacks.settle(replace(slow[1], status=200), CallbackState.DELIVERED)
+    for i in (1, 2):
+        quick = taken()
+        assert (quick.tenant, quick.url) == ("b", f"{URL}/{i}")
+        place.callbacks.settle(replace(quick, status=200), CallbackState.DELIVERED)
+    assert [taken().tenant, taken().tenant, place.callbacks.take(5.0)] == ["a", "a", None]
+
+
 def test_a_failed_attempt_is_made_again_when_it_is_time(place: Place) -> None:
     place.store.finish(place.claimed(), RESULT, {})
     place.register()

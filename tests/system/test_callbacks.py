@@ -130,3 +130,31 @@ def test_what_is_due_survives_the_server_and_all_workers(
     finally:
         again.terminate()
         again.wait()
+
+
+def test_a_tenant_whose_receiver_hangs_keeps_no_other_waiting(
+    plant: Plant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "SECRETS": f"acme {SECRET}; greedy {new_secret()}",
+        "THREADS": "2",
+        "TIMEOUT": "1",
+    }.items():
+        monkeypatch.setenv(f"RANEF_CALLBACK_{name}", value)
+    hold = threading.Event()
+    with receiving() as hanging:
+        hanging.respond = lambda handler: (hold.wait(10.0), None)[1]
+        try:
+            for i in range(12):
+                plant.submit(f"fit_{i}", tenant="greedy")
+                callbacks(plant).register(f"fit_{i}", "greedy", hanging.url, FIT_EVENTS, [f"fit_{i}"])
+                plant.store.request_cancel(f"fit_{i}")
+            plant.submit("fit_a")
+            register(plant, "fit_a", receiver)
+            plant.store.request_cancel("fit_a")
+            plant.start_worker()
+            await_state(plant, "fit_a", CallbackState.DELIVERED)
+            # Those that were due before would have taken six seconds.
+            assert len(hanging.messages) <= 4
+        finally:
+            hold.set()
