@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from service.requests.common import Integer, Strict
 
 _RESOURCE = r"/v1/(fits/fit_[a-z2-7]{26}|batches/bat_[a-z2-7]{26}|datasets/ds_[a-z2-7]{26})"
-LINKED_PATH = rf"^(/[A-Za-z0-9._~-]+)*{_RESOURCE}(/[^?#\s]*)?$"
+LINKED_PATH = rf"^(/[A-Za-z0-9._~-]+)*{_RESOURCE}(/[!$->@-~]*)?$"
 _FIT = "/v1/fits/fit_mfrggzdfmztwq2lknnwg23tpob"
 
 
