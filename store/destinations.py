@@ -11,10 +11,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from model.errors import RanefError
 from store.settings import StoreSettings
+from store.special_addresses import Address, Network, embedded, is_public
 
 LONGEST_URL = 2000
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Two programs that read a doubtful address differently are how one is told one thing and does another.
 _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+")
@@ -22,7 +21,6 @@ _NAME = re.compile(
     r"(?=.{1,253}\.?$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.?"
 )
 _PORTS = {"https": 443, "http": 80}
-_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
 class InvalidDestination(RanefError):
@@ -82,9 +80,13 @@ class Destinations:
 
     def permit(self, address: Address) -> bool:
         """Tell whether a message may be sent to an address: a public one, or one of the allowed networks."""
-        inner = getattr(address, "ipv4_mapped", None)
-        judged: Address = address if inner is None else inner
-        return _is_public(judged) or any(judged in network for network in self.networks)
+        inner = embedded(address)
+        if inner and getattr(address, "ipv4_mapped", None) is not None:
+            return self.permit(inner[0])
+        if is_public(address):
+            return True
+        # Whoever allows a network of translated addresses allows none that stands for a private one.
+        return any(address in network for network in self.networks) and all(map(self.permit, inner))
 
 
 def _split(url: str) -> SplitResult:
@@ -117,12 +119,3 @@ def _literal(host: str) -> Address | None:
         return ipaddress.IPv4Address(socket.inet_aton(host.rstrip(".")))
     except (OSError, ValueError):
         return None
-
-
-def _is_public(address: Address) -> bool:
-    if address.is_multicast or not address.is_global:
-        return False
-    if isinstance(address, ipaddress.IPv4Address):
-        return True
-    # What tunnels to an IPv4 address could reach a private one.
-    return address in _GLOBAL_UNICAST and address.sixtofour is None and address.teredo is None

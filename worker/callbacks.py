@@ -60,10 +60,10 @@ def attempt(callback: Callback, secrets: Secrets, settings: WorkerSettings) -> C
     try:
         # The rules may have changed since it was registered.
         destination = rules.read(callback.url)
-        addresses = resolve(destination, rules)
-        return replace(
-            callback, status=post(destination, addresses, headers, body, settings.callback_timeout)
-        )
+        began, timeout = time.monotonic(), settings.callback_timeout
+        addresses = resolve(destination, rules, timeout)
+        spent = time.monotonic() - began
+        return replace(callback, status=post(destination, addresses, headers, body, timeout, spent))
     except RanefError as error:
         return replace(callback, error=str(error))
 

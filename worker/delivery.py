@@ -5,35 +5,66 @@ No redirect is followed, no proxy asked, and of an answer little more is read th
 
 import http.client
 import ipaddress
+import queue
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from model.errors import RanefError
-from store.destinations import Address, Destination, Destinations
+from store.destinations import Destination, Destinations
+from store.special_addresses import Address
 
 # Read so that the other side is not cut off while it writes, and dropped.
 _MOST_OF_AN_ANSWER = 16_384
+_LOOKING_UP = threading.BoundedSemaphore(32)
+_NOT_LOOKED_UP = "The name of the host could not be looked up within {:g} s."
 
 
 class Undelivered(RanefError):
     """There is no answer; the message says why, in words that the receiver's owner may read."""
 
 
-def resolve(destination: Destination, rules: Destinations) -> tuple[Address, ...]:
-    """Give the addresses of a host that a message may be sent to, best first; raises Undelivered if there is none."""
-    try:
-        found = socket.getaddrinfo(destination.host, destination.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise Undelivered("The name of the host is not known.") from None
+def resolve(destination: Destination, rules: Destinations, seconds: float = 10.0) -> tuple[Address, ...]:
+    """Give the addresses of a host that a message may be sent to, best first.
+
+    Takes at most so many seconds. Raises Undelivered if there is none.
+    """
+    found = _looked_up(destination.host, destination.port, seconds)
     addresses = dict.fromkeys(ipaddress.ip_address(entry[4][0]) for entry in found)
     allowed = tuple(address for address in addresses if rules.permit(address))
     if not allowed:
         raise Undelivered("The host is not in the public internet.")
     return allowed
+
+
+def _looked_up(host: str, port: int, seconds: float) -> Sequence[Any]:
+    """Ask the resolver in a thread of its own: it has no time limit, and may take minutes where no server answers."""
+    answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            answer.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            answer.put(error)
+        finally:
+            _LOOKING_UP.release()
+
+    give_up = time.monotonic() + seconds
+    # Those that are given up go on until the resolver returns.
+    if not _LOOKING_UP.acquire(timeout=seconds):
+        raise Undelivered(_NOT_LOOKED_UP.format(seconds))
+    threading.Thread(target=look_up, name="resolver", daemon=True).start()
+    try:
+        found = answer.get(timeout=max(give_up - time.monotonic(), 0.01))
+    except queue.Empty:
+        raise Undelivered(_NOT_LOOKED_UP.format(seconds)) from None
+    if isinstance(found, Exception):
+        raise Undelivered("The name of the host is not known.")
+    return found  # type: ignore[no-any-return]
 
 
 def post(
@@ -42,12 +73,13 @@ def post(
     headers: Mapping[str, str],
     body: bytes,
     seconds: float,
+    spent: float = 0.0,
 ) -> int:
     """Send a body to the first of some addresses that can be reached, and give the status of the answer.
 
-    All together takes at most so many seconds. Raises Undelivered.
+    All together takes at most so many seconds, some of which may be `spent` already. Raises Undelivered.
     """
-    give_up = time.monotonic() + seconds
+    give_up = time.monotonic() + seconds - spent
     raw = _connect(addresses, destination.port, give_up)
     if destination.scheme == "https":
         context = ssl.create_default_context()

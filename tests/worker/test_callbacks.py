@@ -312,6 +312,26 @@ def test_what_was_checked_is_what_is_connected_to(
     assert receiver.messages == []
 
 
+def test_a_resolver_that_does_not_answer_takes_no_longer_than_an_attempt_may(
+    monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    answers = threading.Event()
+
+    def hang(*_: Any, **__: Any) -> list[Any]:
+        answers.wait(30.0)
+        raise OSError
+
+    here = office()
+    here.due("http://slow.example/")
+    with monkeypatch.context() as patch:
+        patch.setattr("worker.delivery.socket.getaddrinfo", hang)
+        began = time.monotonic()
+        here.send()
+        assert time.monotonic() - began < 5.0
+        answers.set()
+    assert here.told().error == "The name of the host could not be looked up within 0.5 s."
+
+
 def test_of_several_addresses_only_the_allowed_are_tried(
     monkeypatch: pytest.MonkeyPatch, receiver: Receiver
 ) -> None:
