@@ -21,6 +21,7 @@ from service.deps import Services
 from service.flat import SUMMARY_COLUMNS, columns_of, summary_rows
 from service.problems import document
 from service.row_writer import RowWriter
+from service.spreadsheets import harmless
 from service.views import failure_view
 from store.base import StoreUnavailable
 from store.batches import REJECTED, BatchRecord, Ended, Member
@@ -74,7 +75,9 @@ class Results:
             # The client comes back by itself, with the last cursor it has.
             return
 
-    async def rows(self, after: int, follow: bool, media_type: str) -> AsyncIterator[bytes]:
+    async def rows(
+        self, after: int, follow: bool, media_type: str, guarded: bool = False
+    ) -> AsyncIterator[bytes]:
         """Write a row for each estimate, and one for a member that has none, of the same members.
 
         Raises StoreUnavailable: rows that end early must not look as if they were all.
@@ -82,6 +85,8 @@ class Results:
         writer = RowWriter(_table([]).schema, media_type)
         async for results in self._arriving(after, follow):
             table = await run_sync(_table, results)
+            if guarded:
+                table = harmless(table)
             yield await run_sync(writer.write, table)
         yield writer.close()
 

@@ -20,6 +20,7 @@ from service.media_types import JSON, NDJSON, TABLES
 from service.negotiation import accepted_media_type
 from service.problems import Refusal
 from service.requests.batches import BatchRequest
+from service.spreadsheets import Spreadsheet, for_spreadsheets
 from service.views import timestamp
 from store.batches import BatchRecord
 
@@ -163,15 +164,17 @@ async def list_results(
     follow: Annotated[
         Literal["0", "1"], Query(description="1: the answer lasts until the last member has ended.")
     ] = "0",
+    spreadsheet: Spreadsheet = "0",
 ) -> Response:
     """Give the members that have ended, in the order in which they did; each line's `cursor` resumes after it."""
     media_type = accepted_media_type(request, NDJSON, *TABLES)
+    guarded = for_spreadsheets(spreadsheet, media_type)
     results = await run_sync(lambda: Results(request, here, find_batch(here, tenant, batch_id)))
     following = follow == "1"
     written = (
         results.lines(after, following)
         if media_type == NDJSON
-        else results.rows(after, following, media_type)
+        else results.rows(after, following, media_type, guarded)
     )
     headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}
     return StreamingResponse(written, media_type=media_type, headers=headers)

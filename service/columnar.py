@@ -13,14 +13,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from service.row_writer import RowWriter
+from service.spreadsheets import harmless
 
 _CELLS = 1 << 18  # of one batch: 2 MiB of numbers
 
 Columns = Mapping[str, NDArray[Any] | Sequence[Any]]
 
 
-def write(columns: Columns, media_type: str, about: Mapping[str, Any] | None = None) -> Iterator[bytes]:
-    """Write columns of equal length; a column (row, k) holds lists, but in CSV. `about` is metadata."""
+def write(
+    columns: Columns, media_type: str, about: Mapping[str, Any] | None = None, guarded: bool = False
+) -> Iterator[bytes]:
+    """Write columns of equal length; a column (row, k) holds lists, but in CSV. `about` is metadata.
+
+    What is `guarded` has no text that a spreadsheet program would run.
+    """
     rows = len(next(iter(columns.values())))
     width = sum(
         column.shape[1] if isinstance(column, np.ndarray) and column.ndim == 2 else 1
@@ -28,14 +34,22 @@ def write(columns: Columns, media_type: str, about: Mapping[str, Any] | None = N
     )
     step = max(1, _CELLS // width)
     return write_batches(
-        (batch(columns, start, start + step) for start in range(0, max(rows, 1), step)), media_type, about
+        (batch(columns, start, start + step) for start in range(0, max(rows, 1), step)),
+        media_type,
+        about,
+        guarded,
     )
 
 
 def write_batches(
-    batches: Iterator[pa.RecordBatch], media_type: str, about: Mapping[str, Any] | None = None
+    batches: Iterator[pa.RecordBatch],
+    media_type: str,
+    about: Mapping[str, Any] | None = None,
+    guarded: bool = False,
 ) -> Iterator[bytes]:
     """Write batches of the same schema, of which there is at least one."""
+    if guarded:
+        batches = map(harmless, batches)
     first = next(batches)
     schema = first.schema.with_metadata({"ranef": orjson.dumps(about)}) if about else first.schema
     writer = RowWriter(schema, media_type)

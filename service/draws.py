@@ -20,6 +20,7 @@ from service.negotiation import accepted_media_type
 from service.netcdf import write_netcdf
 from service.problems import Refusal
 from service.selection import Quantity, select
+from service.spreadsheets import Spreadsheet, for_spreadsheets
 
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
 
@@ -61,9 +62,11 @@ def get_draws(
     ] = [],  # noqa: B006 (FastAPI copies it)
     chains: Annotated[list[int], Query(description="Only this chain, from 0; repeatable.")] = [],  # noqa: B006
     thin: Annotated[int, Query(ge=1, le=100_000, description="Every how manieth draw.")] = 1,
+    spreadsheet: Spreadsheet = "0",
 ) -> Response:
     """Give the draws after warm-up by the names of their parameters, a row for each draw in CSV, Arrow and Parquet."""
     media_type = accepted_media_type(request, JSON, *TABLES, NETCDF)
+    guarded = for_spreadsheets(spreadsheet, media_type)
     record = find_ended(here, tenant, fit_id)
 
     def written() -> bytes | Iterator[bytes]:
@@ -79,7 +82,7 @@ def get_draws(
             return write_netcdf(quantities, which, numbers, about)
         if media_type == JSON:
             return _json(fit_id, quantities, which, numbers)
-        return write(_columns(quantities, which, numbers), media_type)
+        return write(_columns(quantities, which, numbers), media_type, guarded=guarded)
 
     return lasting(
         request, record, here.settings.cache_max_age, written, {"Vary": "Accept"}, media_type=media_type

@@ -19,6 +19,7 @@ from service.lookup import find_ended, posterior_of
 from service.media_types import JSON, TABLES
 from service.negotiation import accepted_media_type
 from service.places import in_no_json, moving
+from service.spreadsheets import Spreadsheet, for_spreadsheets
 
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
 
@@ -61,6 +62,7 @@ def get_effects(
         Query(description="The linear predictor, the mean of the response, or new responses."),
     ] = "epred",
     prob: Prob = USUAL_PROB,
+    spreadsheet: Spreadsheet = "0",
 ) -> Response:
     """Give the linear predictor, the mean of the response, or new responses over a reference grid.
 
@@ -68,6 +70,7 @@ def get_effects(
     Group-level effects are left out, but for those of a `level`.
     """
     media_type = accepted_media_type(request, JSON, *TABLES)
+    guarded = for_spreadsheets(spreadsheet, media_type)
     record = find_ended(here, tenant, fit_id)
 
     def written() -> bytes | Iterator[bytes]:
@@ -78,7 +81,7 @@ def get_effects(
             found = conditional_effects(posterior, grid, kind=kind, prob=prob)
         if media_type == JSON:
             return to_json({"fit_id": fit_id, **found})
-        return write(_columns(found), media_type)
+        return write(_columns(found), media_type, guarded=guarded)
 
     return lasting(request, record, here.settings.cache_max_age, written, {"Vary": "Accept"}, media_type)
 

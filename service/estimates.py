@@ -22,6 +22,7 @@ from service.lookup import find_ended, posterior_of
 from service.media_types import JSON, TABLES
 from service.negotiation import accepted_media_type
 from service.problems import Refusal
+from service.spreadsheets import Spreadsheet, for_spreadsheets
 from store.base import InvalidCursor
 
 router = APIRouter(prefix="/v1/fits/{fit_id}", tags=["results"])
@@ -54,17 +55,24 @@ _UNFINISHED = (
     ),
 )
 def get_summary(
-    request: Request, here: Here, tenant: Tenant, fit_id: str, prob: Prob = USUAL_PROB
+    request: Request,
+    here: Here,
+    tenant: Tenant,
+    fit_id: str,
+    prob: Prob = USUAL_PROB,
+    spreadsheet: Spreadsheet = "0",
 ) -> Response:
     """Give population coefficients, each factor's sd, correlation and covariance, R2, ICC, diagnostics."""
     media_type = accepted_media_type(request, JSON, *TABLES)
+    guarded = for_spreadsheets(spreadsheet, media_type)
     record = find_ended(here, tenant, fit_id)
 
     def written() -> bytes | Iterator[bytes]:
         summary = here.posteriors.summary(record) if prob == USUAL_PROB else None
         summary = summary or summarize(posterior_of(here, record), prob)
         if media_type != JSON:
-            return write(columns_of(list(summary_rows(summary)), SUMMARY_COLUMNS), media_type)
+            columns = columns_of(list(summary_rows(summary)), SUMMARY_COLUMNS)
+            return write(columns, media_type, guarded=guarded)
         return to_json({"fit_id": fit_id, **summary})
 
     return lasting(request, record, here.settings.cache_max_age, written, _VARY, media_type)
@@ -109,9 +117,11 @@ def list_groups(
         Sort | None,
         Query(description="By the levels' values or by posterior means; `-` puts the largest first."),
     ] = None,
+    spreadsheet: Spreadsheet = "0",
 ) -> Response:
     """Give level-specific deviations and coefficients with intervals, one entry by level and coefficient."""
     media_type = accepted_media_type(request, JSON, *TABLES)
+    guarded = for_spreadsheets(spreadsheet, media_type)
     record = find_ended(here, tenant, fit_id)
     offset = _read_cursor(cursor)
 
@@ -132,7 +142,7 @@ def list_groups(
 
         if media_type != JSON:
             stop = len(entries) if limit is None else min(offset + limit, len(entries))
-            return write_batches(_batches(some, offset, stop), media_type)
+            return write_batches(_batches(some, offset, stop), media_type, guarded=guarded)
         stop = offset + (limit or _USUAL_PAGE)
         page = {
             "factor": name,
