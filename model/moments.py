@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from model.centering import covariates_centered
 from model.frame.design import Design, FactorDesign, Float
 
 
@@ -20,8 +21,9 @@ class Coordinates:
 
     Of internal population coefficients g and the user's (raw) b, `b = matrix @ (ols + scale * g)`; `matrix` undoes
     the centering and scaling of X's columns, `ols` is the least-squares fit in standardized columns and `scale` that
-    of y. `means` and `scales` are those of X's columns (0 and 1 for the intercept); `z_scales[f]` those of factor
-    f's z. An internal sd is `sd * z_scale / scale`; an internal sigma is `sigma / scale`.
+    of y. `means` and `scales` are those of X's columns (0 and 1 for the intercept). Of internal deviations v of factor
+    f and the user's u, `u = scale * z_maps[f] @ v`: the matrix undoes the scaling of z's columns, and the centering of
+    those that are far from zero. An internal sigma is `sigma / scale`.
     """
 
     means: Float  # (coef,)
@@ -29,7 +31,7 @@ class Coordinates:
     ols: Float  # (coef,)
     scale: float
     intercept: bool
-    z_scales: tuple[Float, ...]  # per factor (coef,)
+    z_maps: tuple[Float, ...]  # per factor (coef, coef), upper triangular
 
     @property
     def to_raw(self) -> Float:
@@ -71,10 +73,14 @@ class Moments:
     s: Float  # (column, column): [X, y, others]'[X, y, others]
 
 
-def standardize(design: Design, *, center: bool = True) -> Standardized:
-    """Center (where there is an intercept, and unless told not to) and scale X and y, and scale each factor's z.
+def standardize(
+    design: Design, *, center: bool = True, fixed: Sequence[Sequence[bool]] | None = None
+) -> Standardized:
+    """Center (where there is an intercept, and unless told not to) and scale X and y, and center and scale each
+    factor's z.
 
-    Weights and known standard errors become row factors.
+    Weights and known standard errors become row factors. `fixed` are, per factor (coef,), the coefficients whose sds
+    are known, so that they must stay what they are; none by default.
     """
     assert design.y is not None
     x, y = design.x, design.y - design.offset
@@ -98,11 +104,14 @@ def standardize(design: Design, *, center: bool = True) -> Standardized:
         ols, *_ = linalg.lstsq(centered, root[:, 0] * y, lapack_driver="gelsy", check_finite=False)
     residual = root[:, 0] * y - centered @ ols
     scale = float(np.std(y)) or 1.0
-    z_scales = tuple(_rms(factor.z) for factor in design.factors)
+    known = [[False] * len(factor.coefficients) for factor in design.factors] if fixed is None else fixed
+    own = [covariates_centered(factor, of) for factor, of in zip(design.factors, known, strict=True)]
+    z_scales = [_rms(z) for z, _ in own]
+    z_maps = tuple(matrix / size for (_, matrix), size in zip(own, z_scales, strict=True))
     return Standardized(
         columns=np.column_stack([centered, residual / scale]),
-        z=tuple(root * factor.z / zs for factor, zs in zip(design.factors, z_scales, strict=True)),
-        coordinates=Coordinates(means, scales, ols, scale, design.intercept, z_scales),
+        z=tuple(root * z / size for (z, _), size in zip(own, z_scales, strict=True)),
+        coordinates=Coordinates(means, scales, ols, scale, design.intercept, z_maps),
         count=count,
         log_scale=log_scale - count * float(np.log(scale)),
     )

@@ -15,6 +15,7 @@ from model import limits
 from model.distributions import Kind, parse_distribution
 from model.errors import InvalidModel, Issue, Notice
 from model.family import Family, check_response, find_family
+from model.far_covariates import far_covariates
 from model.frame.design import Design
 from model.frame.encoding import Encoding, encode, learn
 from model.frame.table import Table
@@ -22,7 +23,7 @@ from model.language.formula import parse
 from model.moments import dense_width
 from model.priors import PriorStatement, ResolvedPrior, resolve
 
-ENGINE = "5"
+ENGINE = "6"
 """Version of the statistics: a change that alters results makes it another, so no old result answers a new request."""
 
 MAX_DENSE_WIDTH = 1500
@@ -215,7 +216,12 @@ def prepare(spec: FitSpec, *, cells: int = limits.DESIGN_CELLS) -> FitPlan:
     if not priors:
         message = "The model has no parameters, so there is nothing to fit: add a term to the formula."
         raise InvalidModel(Issue("no-parameters", message, "/formula"))
-    if doubts := (*_unidentified(encoding, family), *_nothing_estimated(encoding, priors)):
+    doubts = (
+        *_unidentified(encoding, family),
+        *_nothing_estimated(encoding, priors),
+        *far_covariates(design, priors, family),
+    )
+    if doubts:
         encoding = replace(encoding, warnings=(*encoding.warnings, *doubts))
     method, reason = choose_method(spec.sampler.method, family, encoding, design)
     used = spec.table.select([name for name in spec.table.names if name in encoding.kinds])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from model.centering import in_users_coordinates, users_deviations
 from model.errors import InvalidModel, Issue
 from model.frame.design import Design, Float
 from model.results.effects import CollapsedEffects, Effects, StoredEffects
@@ -15,6 +16,7 @@ from model.spec import FitPlan
 from worker.batch import Drawn, batches, read, rows
 from worker.chains import no_numbers
 from worker.compiled import COMPILED, handed_over
+from worker.elsewhere import elsewhere
 from worker.monitor import Cancelled, Monitor
 from worker.padding import CollapsedProblem
 from worker.programs import collapsed as program
@@ -56,6 +58,7 @@ def sample(
         plan.sampler.draws,
         plan.seed,
         most_proposals_per_draw(problem.shape),
+        elsewhere(problem),
     )
 
 
@@ -216,6 +219,7 @@ def statistics(problem: CollapsedProblem, chains: independence.Chains) -> dict[s
         "divergences": 0,
         "evaluations": chains.evaluations,
         "log_marginal_likelihood": _evidence(problem, chains),
+        "minor_modes": chains.minor_modes,
     }
 
 
@@ -224,18 +228,20 @@ def _factors(
 ) -> dict[str, FactorPosterior]:
     """Each factor's posterior; `dense` (chain, draw, ...) are the internal deviations of all but the first."""
     at = problem.coordinates
-    z_scales = dict(zip((f.name for f in plan.encoding.factors), at.z_scales, strict=True))
+    z_maps = dict(zip((f.name for f in plan.encoding.factors), at.z_maps, strict=True))
     found: dict[str, FactorPosterior] = {}
     sd_start = level_start = 0
     for number, factor in enumerate(problem.factors):
         k, levels = len(factor.coefficients), len(factor.levels)
         order = [i for block in factor.blocks for i in block]
         back = np.argsort(order)
+        z_map = z_maps[factor.name]
         sd = drawn.scalars[[sd_start + i for i in back]]
+        sd, root = in_users_coordinates(sd, drawn.root(number, order), z_map / np.diagonal(z_map))
         sd_start += k
         effects: Effects
         if number == 0:
-            others = tuple(z_scales[f.name] for f in problem.factors[1:])
+            others = tuple(z_maps[f.name] for f in problem.factors[1:])
             moments = problem.moments
             effects = CollapsedEffects(
                 factor.name,
@@ -243,8 +249,8 @@ def _factors(
                 moments.a,
                 moments.b,
                 coordinates=at,
-                z_scale=z_scales[factor.name],
-                other_scales=others,
+                z_map=z_map,
+                other_maps=others,
                 seed=plan.seed,
             )
         else:
@@ -252,11 +258,12 @@ def _factors(
                 *dense.shape[:2], k, levels
             )
             level_start += k * levels
-            values = np.swapaxes(internal[:, :, back], -1, -2) * (at.scale / z_scales[factor.name])
-            effects = StoredEffects(np.ascontiguousarray(values))
+            by_coef = users_deviations(np.moveaxis(internal[:, :, back], 2, 0), at.scale * z_map)
+            effects = StoredEffects(np.ascontiguousarray(np.moveaxis(by_coef, 0, -1)))
         moment = factor.z.T @ factor.z / len(factor.index)
-        root = np.moveaxis(drawn.root(number, order), (0, 1), (2, 3))
-        found[factor.name] = FactorPosterior(np.moveaxis(sd, 0, -1), root, moment, effects)
+        found[factor.name] = FactorPosterior(
+            np.moveaxis(sd, 0, -1), np.moveaxis(root, (0, 1), (2, 3)), moment, effects
+        )
     return found
 
 

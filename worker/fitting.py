@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,9 @@ DEFAULT_PROB = 0.95
 _UNFIT = "the collapsed sampler judged its draws unfit"
 _WHOLE = "the whole model was sampled by NUTS"
 _THETA = "NUTS walked the hyperparameters, coefficients and group-level effects still integrated out"
+_MISSED = 0.3
+"""By how much the log of the posterior's mass may fall short of what was met in other coordinates, which is uncertain
+itself."""
 _NOTHING_LEFT = "no hyperparameter is left to sample, so the draws are independent"
 _ALL_CONSTANT = "every parameter is constant, so nothing was sampled"
 
@@ -98,6 +101,17 @@ def _sample(plan: FitPlan, design: Design, monitor: Monitor, watch: _Stopwatch) 
     return posterior, f"{reason}; {_ALL_CONSTANT}" if plan.all_constant else reason
 
 
+class _Walked(NamedTuple):
+    """What the independence sampler made of a collapsed problem."""
+
+    posterior: Posterior | None
+    unfit: str
+    """Why there is none."""
+    chains: Chains | None
+    """Its chains where they were found unfit; None where there are none."""
+    log_evidence: float = -np.inf
+
+
 def _sample_collapsed(
     plan: FitPlan, design: Design, monitor: Monitor, watch: _Stopwatch
 ) -> tuple[Posterior | None, str]:
@@ -105,46 +119,62 @@ def _sample_collapsed(
     with watch.phase("prepare"):
         problem = collapsed_problem(plan, design)
     with watch.phase("sample"):
-        if problem.wide or interpolated.is_worth_it(problem):
-            posterior, unfit = _interpolate(problem, plan, design, monitor)
-            if posterior is not None:
-                return posterior, _reason(problem, plan)
-            if problem.wide:
-                return None, f"{unfit}; {_WHOLE}"
-        evaluate = collapsed.executable(problem.shape, problem.data)
-        monitor.report("sampling", 0.0)
-        try:
-            chains = collapsed.sample(problem, evaluate, plan, monitor)
-        except NoMode as error:
-            return None, f"{_UNFIT} ({error}); {_WHOLE}"
-        if chains.trustworthy:
-            told = collapsed.statistics(problem, chains)
-            return collapsed.posterior(problem, chains.drawn, plan, design, told), _reason(problem, plan)
-        unfit = _judgment(chains)
+        walked = _walk(problem, plan, design, monitor)
+        if walked.posterior is None and problem.centered:
+            # Deviations that may vanish at zero of a covariate are easier where the user has them; but there the
+            # sampler may miss what it met around the data.
+            other = _walk(collapsed_problem(plan, design, centered=False), plan, design, monitor)
+            if other.posterior is not None and other.log_evidence > walked.log_evidence - _MISSED:
+                walked = other
+        if walked.posterior is not None:
+            return walked.posterior, _reason(problem, plan)
+        if walked.chains is None:
+            return None, f"{walked.unfit}; {_WHOLE}"
         _let_others_go_first(monitor)
         monitor.expect("nuts", plan.seconds_of("collapsed"))
+        evaluate = collapsed.executable(problem.shape, problem.data)
         try:
-            return collapsed_nuts.fit(problem, chains, evaluate, plan, design, monitor), f"{unfit}; {_THETA}"
+            posterior = collapsed_nuts.fit(problem, walked.chains, evaluate, plan, design, monitor)
         except InvalidModel:
-            return None, f"{unfit}; {_WHOLE}"
+            return None, f"{walked.unfit}; {_WHOLE}"
+        return posterior, f"{walked.unfit}; {_THETA}"
 
 
-def _interpolate(
-    problem: CollapsedProblem, plan: FitPlan, design: Design, monitor: Monitor
-) -> tuple[Posterior | None, str]:
-    """The posterior by few exact eliminations, or None and why not."""
+def _walk(problem: CollapsedProblem, plan: FitPlan, design: Design, monitor: Monitor) -> _Walked:
+    """Sample by the independence sampler, between few exact eliminations where each is dear."""
+    if problem.wide or interpolated.is_worth_it(problem):
+        walked = _interpolate(problem, plan, design, monitor)
+        if walked.posterior is not None or problem.wide:
+            return walked
+    evaluate = collapsed.executable(problem.shape, problem.data)
+    monitor.report("sampling", 0.0)
+    try:
+        chains = collapsed.sample(problem, evaluate, plan, monitor)
+    except NoMode as error:
+        return _Walked(None, f"{_UNFIT} ({error})", None)
+    if not chains.trustworthy:
+        return _Walked(None, _judgment(chains), chains, chains.log_evidence)
+    posterior = collapsed.posterior(
+        problem, chains.drawn, plan, design, collapsed.statistics(problem, chains)
+    )
+    return _Walked(posterior, "", None, chains.log_evidence)
+
+
+def _interpolate(problem: CollapsedProblem, plan: FitPlan, design: Design, monitor: Monitor) -> _Walked:
+    """Sample by few exact eliminations; no chains that NUTS could go on from."""
     try:
         found = interpolated.sample(problem, plan, monitor)
     except (NoMode, interpolated.SurrogateFailed) as error:
-        return None, f"{_UNFIT} ({error})"
+        return _Walked(None, f"{_UNFIT} ({error})", None)
     if not found.chains.trustworthy:
-        return None, _judgment(found.chains)
+        return _Walked(None, _judgment(found.chains), None, found.chains.log_evidence)
     told = {
         **collapsed.statistics(problem, found.chains),
         "surrogate_error": found.error,
         "eliminations": found.eliminations,
     }
-    return collapsed.posterior(problem, found.chains.drawn, plan, design, told, found.dense), ""
+    posterior = collapsed.posterior(problem, found.chains.drawn, plan, design, told, found.dense)
+    return _Walked(posterior, "", None, found.chains.log_evidence)
 
 
 def _reason(problem: CollapsedProblem, plan: FitPlan) -> str:

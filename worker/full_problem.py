@@ -3,18 +3,21 @@
 Padded rows have weight zero, padded levels belong to no row, padded columns are zero and their coefficients constant.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from model.centering import covariates_centered, least_sizes, prior_row
 from model.distributions import Distribution, Kind
 from model.frame.design import Design, FactorDesign, Float
 from model.priors import ResolvedPrior
 from model.spec import FitPlan
 from worker.coordinates import Coordinates
+from worker.padded_priors import fixed_sds, users_sds_data
+from worker.padded_sums import block_order
 from worker.penalized import PenalizedFit, penalized_fit
 from worker.programs import full as program
 from worker.programs.hyper import Scalar, Scalars, lkj_constants
@@ -34,6 +37,8 @@ class FullProblem:
     coordinates: Coordinates
     order: tuple[int, ...]
     """The design's factors in the program's order."""
+    maps: tuple[Float, ...]
+    """Of each of the design's factors the matrix (coef, coef) from centered deviations to the user's."""
 
     def log_density(self, vector: Array, data: Any) -> tuple[Array, dict[str, Array]]:
         """Log density at one vector (coordinate,), and the parameters there by name."""
@@ -46,7 +51,7 @@ class FullProblem:
 
 def full_problem(plan: FitPlan, design: Design, chains: int) -> FullProblem:
     """Pad a design to the shape of a program, with every prior as numbers; `chains` move side by side."""
-    rows = Rows.of(plan.family, design)
+    rows, maps = _centered(plan, design, Rows.of(plan.family, design))
     order = tuple(sorted(range(len(rows.levels)), key=lambda number: rows.levels[number]))
     p, size = design.x.shape[1], bucket(len(rows.y))
     columns = bucket(p)
@@ -56,7 +61,7 @@ def full_problem(plan: FitPlan, design: Design, chains: int) -> FullProblem:
     x[:p, : len(rows.y)] = (rows.x - (means if plan.center else 0.0)).T
     coefficients, to_prior = _coefficients(plan, design, fitted, means, scales, columns)
     parameters = [_scalar(plan.prior(name), value) for name, value in fitted.parameters.items()]
-    sds = [_sds(plan, design.factors[f], fitted.sds[f]) for f in order]
+    sds = [_sds(plan, design.factors[f], fitted.sds[f], maps[f]) for f in order]
     scalars = Scalars.of([*coefficients, *parameters, *(row for of in sds for row in of)])
     factors = tuple(
         GroupShape(tuple(len(block) for block in design.factors[f].blocks), bucket(rows.levels[f]))
@@ -97,8 +102,9 @@ def full_problem(plan: FitPlan, design: Design, chains: int) -> FullProblem:
     moves = {"coefficients": active[:columns], "real": active[columns:]}
     for number, (f, factor_shape) in enumerate(zip(order, factors, strict=True)):
         factor, k, levels = design.factors[f], factor_shape.coefficients, factor_shape.levels
-        of = _conditional(rows, fitted, order[number:], x, factor_shape, _block_order(factor))
-        data["factors"].append({**of, "lkj": _lkj(plan, factor, factor_shape)})
+        of = _conditional(rows, fitted, order[number:], x, factor_shape, block_order(factor))
+        users = users_sds_data(plan, factor, maps[f])
+        data["factors"].append({**of, "lkj": _lkj(plan, factor, factor_shape), "users_sds": users})
         doubt = 1.0 / (1.0 + 0.5 * rows.levels[f])
         spread.append(np.full(k, 4.0 * doubt))
         partial, white = f"{number}/partial", f"{number}/white"
@@ -106,7 +112,16 @@ def full_problem(plan: FitPlan, design: Design, chains: int) -> FullProblem:
         variances |= {partial: np.full(factor_shape.correlations, 2.0 * doubt), white: np.ones((k, levels))}
         moves[white] = np.broadcast_to(np.arange(levels) < rows.levels[f], (k, levels))
     variances["real"] = np.concatenate(spread)
-    return FullProblem(shape, data, Coordinates.of(shape, center, variances, moves), order)
+    return FullProblem(shape, data, Coordinates.of(shape, center, variances, moves), order, maps)
+
+
+def _centered(plan: FitPlan, design: Design, rows: Rows) -> tuple[Rows, tuple[Float, ...]]:
+    """The rows with centered covariates of each factor, and the maps of `FullProblem`."""
+    parts = [
+        covariates_centered(replace(factor, z=z, index=index), fixed_sds(plan, factor))
+        for factor, z, index in zip(design.factors, rows.z, rows.index, strict=True)
+    ]
+    return replace(rows, z=tuple(z for z, _ in parts)), tuple(matrix for _, matrix in parts)
 
 
 def _column_units(design: Design, center: bool) -> tuple[Float, Float]:
@@ -143,10 +158,14 @@ def _coefficients(
     return [*rows, *padding], to_prior
 
 
-def _sds(plan: FitPlan, factor: FactorDesign, guess: Float) -> list[Scalar]:
-    order = _block_order(factor)
-    priors = [plan.prior("sd", factor.coefficients[i], factor.name) for i in order]
-    return [_scalar(prior, guess[i]) for prior, i in zip(priors, order, strict=True)]
+def _sds(plan: FitPlan, factor: FactorDesign, guess: Float, matrix: Float) -> list[Scalar]:
+    order, others = block_order(factor), prior_row(matrix)
+    priors = [plan.prior("sd", name, factor.name) for name in factor.coefficients]
+    ends = np.array([prior.bounds[1] for prior in priors])
+    if np.any(others & (np.sqrt(matrix**2 @ guess**2) > 0.3 * ends)):
+        # A prior with an end leaves no room for slopes of that size: begin where they hardly matter to the intercept.
+        guess = least_sizes(np.minimum(guess, 0.2 * ends), matrix)
+    return [replace(_scalar(priors[i], guess[i]), walked=(0.0, np.inf) if others[i] else None) for i in order]
 
 
 def _scalar(prior: ResolvedPrior, guess: float) -> Scalar:
@@ -205,10 +224,6 @@ def _conditional(
         "score": score,
         "projection": projection,
     }
-
-
-def _block_order(factor: FactorDesign) -> list[int]:
-    return [i for block in factor.blocks for i in block]
 
 
 def _padded(values: Float, size: int, filler: float = 0.0) -> Float:

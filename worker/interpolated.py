@@ -4,6 +4,7 @@ It stands for what is left when all effects are eliminated, around the posterior
 in each evaluation, and so are the deviations that are drawn at the end.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +16,13 @@ from model.streams import stream
 from worker.batch import read
 from worker.collapsed import draw_exactly, explains_all, perfect_fit, way_without_residual
 from worker.eliminations import Eliminations
+from worker.elsewhere import elsewhere
 from worker.monitor import Monitor
 from worker.padding import CollapsedProblem
 from worker.samplers import independence
-from worker.samplers.mode import find_mode
+from worker.samplers.mode import find_mode, finite
+from worker.samplers.modes import overlooked
+from worker.samplers.proposal import Proposal
 from worker.samplers.surrogate import Surrogate, fit_surrogate, number_of_terms
 
 _FIRST_HALF_WIDTH = 1.5
@@ -34,6 +38,8 @@ _MAX_ERROR = 0.05
 _MAX_ERROR_WHERE_CHEAP = 1e-3
 """Of the log density: where no exact one is in reach, and where it can be had for every draw instead."""
 _CHECKS = 12
+_LOOKS = 16
+"""Points far and wide at which another mode would be noticed."""
 _MAX_BEYOND = 1e-3
 _BEYOND = 50.0
 """Curvature of the slope that leads back to the box; it matters while the box is looked for, and is never sampled."""
@@ -126,6 +132,7 @@ class _Sampler:
                 continue
             error = self._error(surrogate, points)
             if error <= wanted:
+                self._look_around(chains, points)
                 return Interpolated(chains, self._deviations(chains), error, self.exact.count)
             failure = f"the log density between exact values is off by {error:.2g}"
         raise SurrogateFailed(failure)
@@ -140,6 +147,19 @@ class _Sampler:
 
         chains = draw_exactly(density, self.problem, self.plan)
         return Interpolated(chains, self._deviations(chains), 0.0, self.exact.count)
+
+    def _look_around(self, chains: independence.Chains, points: Float) -> None:
+        """Raise SurrogateFailed where there is another mode: a box around one does not hold it."""
+
+        def log_density(points: Float) -> Callable[[], Float]:
+            values = finite(self.exact.log_density(points))
+            return lambda: values
+
+        around = elsewhere(self.problem, _LOOKS, climbing=self.problem.centered)
+        known = Proposal.matching(points, np.full(len(points), 1.0 / len(points)))
+        values = log_density(around.net)()
+        if overlooked(log_density, around, values, known, chains.proposal, chains.log_evidence, self.walls):
+            raise SurrogateFailed("the posterior has modes outside the box of exact values")
 
     def _walk(self, surrogate: Surrogate, at: Float, chains: int, draws: int) -> independence.Chains:
         density, carried = self._through(surrogate), len(self.problem.carried)

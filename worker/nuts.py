@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 import jax.numpy as jnp
 import numpy as np
 
+from model.centering import in_users_coordinates, users_deviations
 from model.frame.design import Design, Float
 from model.results.effects import StoredEffects
 from model.results.posterior import FactorPosterior, Posterior
@@ -112,11 +113,16 @@ def _posterior(
     for f, factor in enumerate(design.factors):
         number = problem.order.index(f)
         back = np.argsort([i for block in factor.blocks for i in block])
-        u = draws[f"{number}/u"][:, :, : len(factor.levels)][:, :, :, back]
-        root = draws[f"{number}/root"][:, :, back][:, :, :, back]
-        moment = factor.z.T @ factor.z / design.rows
+        u = np.moveaxis(draws[f"{number}/u"][:, :, : len(factor.levels)][:, :, :, back], -1, 0)
+        root = np.moveaxis(draws[f"{number}/root"][:, :, back][:, :, :, back], (2, 3), (0, 1))
+        sd = np.moveaxis(draws[f"{number}/sd"][:, :, back], -1, 0)
+        to_user = problem.maps[f]
+        sd, root = in_users_coordinates(sd, root, to_user)
         factors[factor.name] = FactorPosterior(
-            draws[f"{number}/sd"][:, :, back], root, moment, StoredEffects(u)
+            np.moveaxis(sd, 0, -1),
+            np.moveaxis(root, (0, 1), (2, 3)),
+            factor.z.T @ factor.z / design.rows,
+            StoredEffects(np.moveaxis(users_deviations(u, to_user), 0, -1)),
         )
     names = plan.family.parameters if problem.shape.scalars else ()
     return Posterior(

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from model.centering import least_sizes, prior_row
 from model.distributions import Distribution, Kind
 from model.frame.design import Design, FactorDesign, Float
 from model.moments import Coordinates
 from model.priors import ResolvedPrior
 from model.spec import FitPlan
 from worker.padded_sums import block_order
+from worker.programs.centered import UsersSds
 from worker.programs.hyper import Scalar, Scalars, lkj_constants
 from worker.shape import CollapsedShape
 
@@ -71,7 +73,7 @@ def hyper_scalars(
     shape: CollapsedShape,
     at: Coordinates,
     factors: Sequence[FactorDesign],
-    units: Mapping[str, Float],
+    maps: Mapping[str, Float],
     priors: list[ResolvedPrior],
     kept: tuple[int, ...],
     mixed: tuple[int, ...],
@@ -79,11 +81,15 @@ def hyper_scalars(
     """The scalar hyperparameters in the program's order, and values to start the search for the mode from."""
     rows, values = [], []
     for factor in factors:
+        of = [plan.prior("sd", name, factor.name) for name in factor.coefficients]
+        matrix, sizes = maps[factor.name], at.scale * np.diagonal(maps[factor.name])
+        matrix = matrix / np.diagonal(matrix)
+        guess = 0.5 * np.minimum(sizes, [_prior_size(prior) for prior in of])
+        units, others = least_sizes(guess, matrix), prior_row(matrix)
         for i in block_order(factor):
-            prior = plan.prior("sd", factor.coefficients[i], factor.name)
-            unit = 0.5 * min(units[factor.name][i], _prior_size(prior))
-            rows.append(Scalar(prior.distribution, prior.bounds, unit, form="half"))
-            values.append(unit)
+            walked = (0.0, np.inf) if others[i] else None
+            rows.append(Scalar(of[i].distribution, of[i].bounds, units[i], form="half", walked=walked))
+            values.append(guess[i])
     if design.standard_error is None:
         sigma = plan.prior("sigma")
         rows.append(Scalar(sigma.distribution, sigma.bounds, at.scale))
@@ -108,6 +114,22 @@ def hyper_scalars(
     rows += [none] * (shape.kept - len(kept))
     values += [0.0] * (shape.kept - len(kept))
     return Scalars.of(rows), np.array(values)
+
+
+def fixed_sds(plan: FitPlan, factor: FactorDesign) -> list[bool]:
+    """Whether the sd of each of a factor's coefficients is a constant."""
+    priors = (plan.prior("sd", name, factor.name) for name in factor.coefficients)
+    return [prior.distribution.kind is Kind.CONSTANT for prior in priors]
+
+
+def users_sds_data(plan: FitPlan, factor: FactorDesign, to_user: Float) -> UsersSds:
+    """How the sds that a factor's priors are of follow from those of centered deviations, in the program's order.
+
+    `to_user` (coef, coef) takes internal deviations to the user's, in any unit.
+    """
+    order = block_order(factor)
+    bounds = [plan.prior("sd", factor.coefficients[i], factor.name).bounds for i in order]
+    return UsersSds.of((to_user / np.diagonal(to_user))[np.ix_(order, order)], bounds)
 
 
 def lkj_data(plan: FitPlan, factor: FactorDesign) -> Float:

@@ -13,7 +13,15 @@ from model.distributions import Kind
 from model.frame.design import Design, FactorDesign, Float
 from model.moments import Coordinates, Moments, accumulate, eliminated_factor, standardize
 from model.spec import FitPlan
-from worker.padded_priors import coefficient_data, coefficient_priors, hyper_scalars, lkj_data, scalar_priors
+from worker.padded_priors import (
+    coefficient_data,
+    coefficient_priors,
+    fixed_sds,
+    hyper_scalars,
+    lkj_data,
+    scalar_priors,
+    users_sds_data,
+)
 from worker.padded_sums import (
     Distinct,
     block_order,
@@ -63,6 +71,11 @@ class CollapsedProblem:
     without_residual: Float  # (hyper,)
     """The start with a sigma of next to nothing: a density that is higher there has no mode."""
 
+    @property
+    def centered(self) -> bool:
+        """Whether some group-level effects are in other coordinates than the user's."""
+        return any(of.others.any() for of in self.data["users_sds"])
+
     def crossed(self) -> Crossed:
         """The sums of a wide problem, its columns in the program's order."""
         p = len(self.order)
@@ -82,13 +95,17 @@ def is_wide(factors: Sequence[FactorDesign]) -> bool:
     return sum(len(factor.levels) * len(factor.coefficients) for factor in factors[1:]) > MAX_PROGRAM_WIDTH
 
 
-def collapsed_problem(plan: FitPlan, design: Design) -> CollapsedProblem:
-    """Make the sums of a gaussian model and pad them to the shape of a program."""
+def collapsed_problem(plan: FitPlan, design: Design, *, centered: bool = True) -> CollapsedProblem:
+    """Make the sums of a gaussian model and pad them to the shape of a program.
+
+    Covariates of group-level effects that are far from zero are `centered`, unless all are to stay as they are.
+    """
     priors = coefficient_priors(plan, design)
     integrated = tuple(i for i, row in enumerate(priors) if row.distribution.kind in _CONJUGATE)
     kept = tuple(i for i in range(len(priors)) if i not in integrated)
     # A kept coefficient must be one internal coordinate, so the raw intercept may not mix with it.
-    standardized = standardize(design, center=plan.center or not kept)
+    fixed = [[not centered or known for known in fixed_sds(plan, factor)] for factor in design.factors]
+    standardized = standardize(design, center=plan.center or not kept, fixed=fixed)
     at = standardized.coordinates
     factors = _in_order(design.factors)
     mixed = tuple(i for i in integrated if priors[i].distribution.kind in (Kind.STUDENT_T, Kind.CAUCHY))
@@ -106,9 +123,11 @@ def collapsed_problem(plan: FitPlan, design: Design) -> CollapsedProblem:
     dense = np.zeros(0, dtype=int) if wide else shape.columns + dense_places(shape, factors)
     data = {} if wide else padded_sums(shape, moments, order, places, factors, distinct)
     data |= coefficient_data(plan, shape, at, priors, integrated, mixed)
-    units = {factor.name: at.scale / scale for factor, scale in zip(design.factors, at.z_scales, strict=True)}
-    scalars, start_values = hyper_scalars(plan, design, shape, at, factors, units, priors, kept, mixed)
+    maps = {factor.name: z_map for factor, z_map in zip(design.factors, at.z_maps, strict=True)}
+    units = {name: at.scale * np.diagonal(z_map) for name, z_map in maps.items()}
+    scalars, start_values = hyper_scalars(plan, design, shape, at, factors, maps, priors, kept, mixed)
     data["scalars"] = scalars.as_dict()
+    data["users_sds"] = [users_sds_data(plan, factor, maps[factor.name]) for factor in factors]
     data["sd_unit"] = np.concatenate([np.zeros(0), *(1.0 / units[f.name][block_order(f)] for f in factors)])
     data["sigma_unit"] = np.array(1.0 / at.scale)
     data["kept_offset"] = filled(at.ols[list(kept)] / at.scales[list(kept)], shape.kept)

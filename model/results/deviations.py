@@ -58,7 +58,7 @@ class ConditionalDeviations:
     """Deviations of the collapsed gaussian model, normal and independent from level to level given everything else.
 
     With T = chol(Phi) / sigma, M = I + T'AT = CC': u | g ~ Normal(T M^-1 T'(B_y - B_x g), sigma^2 T M^-1 T'), where
-    the other factors' columns stand beside those of x. All but `unit` is in internal coordinates.
+    the other factors' columns stand beside those of x. All but `to_user` is in internal coordinates.
     """
 
     factor: str
@@ -69,7 +69,7 @@ class ConditionalDeviations:
     root: Float  # T (coef, coef, draw)
     sigma: Float  # (draw,)
     known: Float  # (column, draw), what the columns are multiplied by to give what is left of y
-    unit: Float  # (coef,), of the user's units
+    to_user: Float  # (coef, coef), upper triangular, from internal deviations to the user's
 
     def draw(self, levels: Sequence[int]) -> Sequence[Float]:
         """Draws (coef, draw) of each level with these numbers, the same whatever is asked for beside it."""
@@ -112,10 +112,13 @@ class ConditionalDeviations:
         return lower, np.stack(solve_lower(lower, times_lower_transposed(root, score)))
 
     def _color(self, lower: Matrix, white: Float, out: Float) -> None:
-        """T C'^-1 times `white` (coef, level, draw), in the user's units, into `out` (level, coef, draw)."""
+        """T C'^-1 times `white` (coef, level, draw), as the user's deviations, into `out` (level, coef, draw)."""
         inner = solve_lower_transposed(lower, list(white))
         for i, row in enumerate(self.root):
-            out[:, i] = self.unit[i] * sum(row[r] * inner[r] for r in range(i + 1))
+            own = sum(row[r] * inner[r] for r in range(i + 1))
+            out[:, i] = self.to_user[i, i] * own
+            for earlier in np.flatnonzero(self.to_user[:i, i]):
+                out[:, earlier] += self.to_user[earlier, i] * own
 
     def _noise(self, level: int) -> Float:
         source = stream(self.seed, "effects", self.factor, *self.labels[level])

@@ -16,6 +16,8 @@ R_HAT_LIMIT = 1.01
 ESS_PER_CHAIN_LIMIT = 100
 PARETO_K_LIMIT = 0.7
 _BOUNDED = 10.0
+_MINOR = 0.01
+"""Share of draws around minor modes from which they are worth a word."""
 SEPARATION_LIMIT = 3.0
 """Posterior sd, on the scale of the link, of the effect of one sd of a predictor."""
 
@@ -104,6 +106,14 @@ def _sampler(statistics: Mapping[str, Any], posterior: "Posterior") -> Iterable[
     if bfmi is not None and bfmi < 0.3:
         message = f"E-BFMI is {bfmi:.2f} (below 0.3): the sampler explores the tails of the posterior slowly."
         yield Notice("low_ebfmi", message, "warning", (), "Use tighter priors on scales, or sample longer.")
+    minor = statistics.get("minor_modes")
+    if minor is not None and minor > _MINOR:
+        message = (
+            f"The posterior has separate modes: {100 * minor:.2g}% of the draws lie around another one than most do. "
+            "All are covered, but a mean between modes describes none of them."
+        )
+        advice = "Look at the draws. Centered covariates or tighter priors may leave one mode."
+        yield Notice("several_modes", message, "warning", (), advice)
     k = statistics.get("pareto_k")
     if k is not None and k > PARETO_K_LIMIT:
         message = f"Pareto k-hat of the proposal is {k:.2f} (above {PARETO_K_LIMIT})."

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from model.centering import internal_deviations, is_diagonal, lower_roots
 from model.frame.design import Float, Level
 from model.moments import Coordinates
 from model.results.deviations import ConditionalDeviations, Deviations, NewDeviations, SampledDeviations
@@ -28,12 +29,16 @@ class Given:
     sigma: Float | None  # (chain, draw)
     others: tuple[Float, ...] = ()  # per other factor (chain, draw, level, coef): their deviations
 
-    def root(self, unit: Float) -> Float:
-        """chol(Phi) (coef, coef, draw), each coefficient divided by its unit (coef,)."""
-        k = len(unit)
-        sd = self.sd.reshape(-1, k).T / unit[:, None]
+    def root(self, to_user: Float) -> Float:
+        """chol(Phi) (coef, coef, draw) of internal deviations, which the matrix (coef, coef) takes to the user's."""
+        k = len(to_user)
+        unit = np.diagonal(to_user)
+        sd = self.sd.reshape(-1, k).T
         root = np.ascontiguousarray(self.correlation_root.reshape(-1, k, k).transpose(1, 2, 0))
-        return np.asarray(root * sd[:, None])
+        if is_diagonal(to_user):
+            return np.asarray(root * (sd / unit[:, None])[:, None])
+        internal = internal_deviations(root * sd[:, None], to_user)
+        return np.asarray(np.moveaxis(lower_roots(np.moveaxis(internal, -1, 0)), 0, -1))
 
 
 class Effects(Protocol):
@@ -81,14 +86,14 @@ class CollapsedEffects:
     a: Float  # (coef, coef, level)
     b: Float  # (coef, column, level); columns are [X, y, others] as in `moments`
     coordinates: Coordinates
-    z_scale: Float  # (coef,)
-    other_scales: tuple[Float, ...]  # per other factor (coef,)
+    z_map: Float  # (coef, coef), as in `Coordinates`
+    other_maps: tuple[Float, ...]  # per other factor (coef, coef)
     seed: int
 
     def given(self, given: Given) -> Deviations:
         """The deviations, drawn level by level when they are asked for."""
         at = self.coordinates
-        unit = at.scale / self.z_scale
+        to_user = at.scale * self.z_map
         # Where the rows' errors are known, their roots are the unit of the sums, and what is left of sigma is one.
         sigma = (np.ones(given.sd.shape[:2]) if given.sigma is None else given.sigma).ravel() / at.scale
         drawn = ConditionalDeviations(
@@ -97,21 +102,21 @@ class CollapsedEffects:
             seed=self.seed,
             a=self.a,
             b=self.b,
-            root=given.root(unit) / sigma,
+            root=given.root(to_user) / sigma,
             sigma=sigma,
             known=self._known(given),
-            unit=unit,
+            to_user=to_user,
         )
         return Remembered(drawn, REMEMBERED_BYTES)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Plain values and arrays, for storage."""
-        scales = {f"other_scales/{i}": scale for i, scale in enumerate(self.other_scales)}
-        return {"kind": "collapsed", "seed": self.seed, "others": len(scales)}, {
+        maps = {f"other_maps/{i}": matrix for i, matrix in enumerate(self.other_maps)}
+        return {"kind": "collapsed", "seed": self.seed, "others": len(maps)}, {
             "a": self.a,
             "b": self.b,
-            "z_scale": self.z_scale,
-            **scales,
+            "z_map": self.z_map,
+            **maps,
         }
 
     def _known(self, given: Given) -> Float:
@@ -119,12 +124,12 @@ class CollapsedEffects:
         at, draws = self.coordinates, given.sd.shape[0] * given.sd.shape[1]
         internal = np.linalg.solve(at.to_raw, given.population.reshape(draws, -1).T)
         parts = [-(internal - at.ols[:, None]) / at.scale, np.ones((1, draws))]
-        for deviations, z_scale in zip(given.others, self.other_scales, strict=True):
-            by_coef = deviations.transpose(3, 2, 0, 1) * (-z_scale / at.scale)[:, None, None, None]
-            parts.append(by_coef.reshape(-1, draws))
+        for deviations, matrix in zip(given.others, self.other_maps, strict=True):
+            by_coef = internal_deviations(deviations.transpose(3, 2, 0, 1), at.scale * matrix)
+            parts.append(-by_coef.reshape(-1, draws))
         return np.concatenate(parts)
 
 
 def new_deviations(factor: str, given: Given) -> NewDeviations:
     """The deviations of levels that the fit has not seen."""
-    return NewDeviations(factor, given.root(np.ones(given.sd.shape[-1])))
+    return NewDeviations(factor, given.root(np.eye(given.sd.shape[-1])))

@@ -194,13 +194,13 @@ class Posterior:
                 drawn: Effects = StoredEffects.from_parts(own["effects/values"])
             else:
                 at = {n: arrays[f"coordinates/{n}"] for n in ("means", "scales", "ols")}
-                coordinates = Coordinates(**at, **meta["coordinates"], z_scales=())
-                sums = {n: own[f"effects/{n}"] for n in ("a", "b", "z_scale")}
+                coordinates = Coordinates(**at, **meta["coordinates"], z_maps=())
+                sums = {n: own[f"effects/{n}"] for n in ("a", "b", "z_map")}
                 drawn = CollapsedEffects(
                     structure.name,
                     structure.levels,
                     **sums,
-                    other_scales=tuple(own[f"effects/other_scales/{i}"] for i in range(effects["others"])),
+                    other_maps=tuple(own[f"effects/other_maps/{i}"] for i in range(effects["others"])),
                     coordinates=coordinates,
                     seed=effects["seed"],
                 )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from tests.calibration.models import COLLAPSED, MANY_LEVELS, NUTS
+from tests.calibration.models import COLLAPSED, FAR, MANY_LEVELS, NUTS
 from tests.calibration.sbc import Model, Ranks, calibrate
 
 
@@ -29,6 +29,7 @@ class Campaign:
 
 CAMPAIGNS = {
     "collapsed": Campaign("collapsed", COLLAPSED, simulations=1000, seed=2018),
+    "far": Campaign("collapsed", FAR, simulations=500, seed=2026),
     "levels": Campaign("collapsed", MANY_LEVELS, simulations=300, seed=2018),
     "nuts": Campaign("nuts", NUTS, simulations=200, seed=2024),
 }

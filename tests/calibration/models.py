@@ -87,6 +87,29 @@ MANY_LEVELS = {
 }
 """Of the same method, but a simulation of it takes a hundred times as long."""
 
+
+def _far(away: float, priors: dict[str, str]) -> Model:
+    """Slopes on a covariate of unit sd whose mean is so far from zero."""
+    columns = COLUMNS | {"x": COLUMNS["x"] - COLUMNS["x"].mean() + away}
+    return Model("y ~ x + (1 + x | g)", GAUSSIAN | {"cor": "lkj(1)"} | priors, columns)
+
+
+_HEAVY = {"sd": "student_t(3, 0, 2.5)"}
+FAR = {
+    **{f"heavy tails, {away:g}": _far(away, _HEAVY) for away in (0.0, 10.0, 100.0, 1000.0)},
+    # Slopes that matter about as much as intercepts do where the data lie: about what makes a posterior have two modes.
+    **{
+        f"small slopes, {away:g}": _far(away, {"sd x": f"exponential({away:g})", "cor": "lkj(2)"})
+        for away in (10.0, 100.0, 1000.0)
+    },
+    "three coefficients, 100": Model(
+        "y ~ x + w + (1 + x + w | g)",
+        GAUSSIAN | {"cor": "lkj(1)"} | _HEAVY,
+        COLUMNS | {"x": COLUMNS["x"] + 100.0, "w": COLUMNS["w"] - 50.0},
+    ),
+}
+"""Covariates whose mean is up to a thousand of their sds from zero."""
+
 _MORE = 72
 COUNTED = {
     "x": _SOURCE.normal(0.5, 1.0, _MORE),

@@ -30,8 +30,8 @@ def effects_of(design: Design) -> CollapsedEffects:
         moments.a,
         moments.b,
         coordinates=at,
-        z_scale=at.z_scales[0],
-        other_scales=(),
+        z_map=at.z_maps[0],
+        other_maps=(),
         seed=3,
     )
 

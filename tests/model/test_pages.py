@@ -35,7 +35,7 @@ def collapsed(levels: list[Any], rows_each: int, draws: int) -> Posterior:
     moments = accumulate(standardized, design.factors)
     at, factor = standardized.coordinates, design.factors[0]
     effects = CollapsedEffects(
-        "g", factor.levels, moments.a, moments.b, at, at.z_scales[0], other_scales=(), seed=1
+        "g", factor.levels, moments.a, moments.b, at, at.z_maps[0], other_maps=(), seed=1
     )
     shape = (4, draws)
     return Posterior(

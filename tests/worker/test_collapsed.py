@@ -11,9 +11,11 @@ from scipy import stats
 from scipy.linalg import block_diag
 from scipy.special import betaln
 
+from model.centering import in_users_coordinates
+from model.frame.design import FactorDesign
 from model.priors import PriorStatement
 from model.spec import FitPlan
-from tests.worker.models import NORMAL, plan
+from tests.worker.models import NORMAL, columns, plan
 from worker import collapsed
 from worker.batch import Drawn, padded, read, rows
 from worker.padding import CollapsedProblem, collapsed_problem
@@ -42,8 +44,23 @@ MODELS: dict[str, Any] = {
     "kept raw": lambda: plan(
         "y ~ x + w + (1 | g)", (*NORMAL, PriorStatement("laplace(0.2, 0.5)", "b", "x")), center=False
     ),
+    "far slopes": lambda: plan("y ~ x + w + (1 + x | g)", (*NORMAL, LKJ), data=_far(40.0)),
+    "three far slopes": lambda: plan("y ~ x + (1 + x + w | g)", (*NORMAL, LKJ), data=_far(25.0)),
+    "far blocks": lambda: plan("y ~ x + (1 + x | g) + (0 + w | g)", (*NORMAL, LKJ), data=_far(40.0)),
+    "crossed far slopes": lambda: plan("y ~ x + (1 + x | h) + (1 + w | g)", (*NORMAL, LKJ), data=_far(-30.0)),
+    "bounded far slopes": lambda: plan(
+        "y ~ x + (1 + x | g)",
+        (*NORMAL[:2], *_statements("uniform(0, 500)", "sd", "sigma"), LKJ),
+        data=_far(20.0),
+    ),
     "constant": lambda: plan("y ~ x + w + (1 | g)", (*NORMAL, PriorStatement("constant(0.3)", "b", "x"))),
 }
+
+
+def _far(away: float) -> dict[str, Any]:
+    """The same data with both covariates so much farther from zero."""
+    data = columns()
+    return {**data, "x": data["x"] + away, "w": data["w"] - 3 * away}
 
 
 def _statements(prior: str, *classes: str) -> tuple[PriorStatement, ...]:
@@ -77,11 +94,20 @@ def evaluate(name: str, theta: np.ndarray[Any, Any], noise: np.ndarray[Any, Any]
 
 
 def values(name: str, theta: np.ndarray[Any, Any]) -> tuple[Any, list[Any]]:
-    _, problem, _ = built(name)
+    """Scalars and roots of correlations, in the user's coordinates."""
+    made, problem, _ = built(name)
     _, drawn = evaluate(name, theta)
     sizes = [factor.coefficients for factor in problem.shape.factors]
-    roots = [np.moveaxis(drawn.root(i, list(range(k))), -1, 0) for i, k in enumerate(sizes)]
-    return drawn.scalars.T, roots
+    scalars, roots, start = drawn.scalars.copy(), [], 0
+    for number, (k, factor) in enumerate(zip(sizes, problem.factors, strict=True)):
+        to_user = _ordered_map(problem, made, factor)
+        own = slice(start, start + k)
+        scalars[own], root = in_users_coordinates(
+            scalars[own], drawn.root(number, list(range(k))), to_user / np.diagonal(to_user)
+        )
+        roots.append(np.moveaxis(root, -1, 0))
+        start += k
+    return scalars.T, roots
 
 
 def at_point(roots: list[Any], t: int) -> list[Any]:
@@ -253,12 +279,8 @@ def test_coefficients_are_drawn_from_their_conditional_distribution(name: str) -
     raw = collapsed._population(problem, one_chain, design)[0]
     if made.center and design.intercept:
         raw[:, 0] += raw[:, 1:] @ design.x[:, 1:].mean(axis=0)
-    units = [problem.coordinates.scale / _z_scale(problem, made, f.name) for f in problem.factors[1:]]
-    ordered = [
-        np.repeat(u[[i for b in f.blocks for i in b]], len(f.levels))
-        for u, f in zip(units, problem.factors[1:], strict=True)
-    ]
-    others = drawn.dense.T * np.concatenate([np.zeros(0), *ordered])
+    to_user = [np.kron(_ordered_map(problem, made, f), np.eye(len(f.levels))) for f in problem.factors[1:]]
+    others = drawn.dense.T @ (problem.coordinates.scale * block_diag(*to_user)[: len(drawn.dense)]).T
     chosen = np.concatenate([raw[:, list(problem.integrated)], others], axis=1)
     mean, covariance = Dense(made, problem, scalars[0], at_point(roots, 0)).coefficients()
     np.testing.assert_allclose(chosen[0], mean, rtol=1e-7, atol=1e-8)
@@ -266,8 +288,14 @@ def test_coefficients_are_drawn_from_their_conditional_distribution(name: str) -
     np.testing.assert_allclose(spread @ spread.T, covariance, rtol=1e-6, atol=1e-9)
 
 
-def _z_scale(problem: CollapsedProblem, made: FitPlan, name: str) -> Any:
-    return problem.coordinates.z_scales[[f.name for f in made.encoding.factors].index(name)]
+def _z_map(problem: CollapsedProblem, made: FitPlan, name: str) -> Any:
+    return problem.coordinates.z_maps[[f.name for f in made.encoding.factors].index(name)]
+
+
+def _ordered_map(problem: CollapsedProblem, made: FitPlan, factor: FactorDesign) -> Any:
+    """From internal deviations to the user's, both in the program's order."""
+    order = [i for block in factor.blocks for i in block]
+    return _z_map(problem, made, factor.name)[np.ix_(order, order)]
 
 
 def test_the_log_evidence_of_a_known_model() -> None:

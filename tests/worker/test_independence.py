@@ -1,5 +1,6 @@
 """The independence sampler on densities whose moments are known."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import stats
 from worker.samplers.independence import Chains, sample
 from worker.samplers.mixture import Mixture, fit_mixture
 from worker.samplers.mode import NoMode, find_mode
+from worker.samplers.modes import Elsewhere
 from worker.samplers.proposal import Proposal
 
 Array = np.ndarray[Any, Any]
@@ -164,3 +166,67 @@ def test_the_same_seed_gives_the_same_draws() -> None:
 
     first, second = run(log_density, np.zeros(2)), run(log_density, np.zeros(2))
     np.testing.assert_array_equal(first.theta, second.theta)
+
+
+FAR_APART = np.array([[0.0, 0.0, 0.0], [30.0, -20.0, 5.0]])
+MASSES = np.array([0.3, 0.7])
+MODES = [stats.multivariate_normal(at, 0.2 * np.eye(3)) for at in FAR_APART]
+
+
+def two_modes(points: Array) -> Array:
+    """Masses of 0.3 around the start and 0.7 far from it."""
+    logs = [
+        np.log(mass) + np.atleast_1d(mode.logpdf(points)) for mass, mode in zip(MASSES, MODES, strict=True)
+    ]
+    return np.asarray(np.logaddexp(*logs))
+
+
+def scattered(low: Any, high: Any, count: int = 40) -> Elsewhere:
+    net = np.random.default_rng(1).uniform(low, high, (count, 3))
+    return replace(Elsewhere.nowhere(3), net=net)
+
+
+AT_TWO_SIZES = replace(
+    Elsewhere.nowhere(3), little=np.array([0.0, np.nan, np.nan]), much=np.array([26.0, np.nan, np.nan])
+)
+"""The first coordinate may settle at zero or at 26: that is not the other mode either, but nearer to it."""
+
+
+@pytest.mark.parametrize("where", [scattered([25, -25, 0], [35, -15, 10]), AT_TWO_SIZES])
+def test_a_mode_that_no_search_meets_has_its_mass(where: Elsewhere) -> None:
+    chains = sample(carry(two_modes), np.zeros(3), FREE, 1, 4, 4000, 5, elsewhere=where)
+    assert chains.trustworthy
+    assert np.mean(chains.theta[..., 0] > 15) == pytest.approx(0.7, abs=0.03)
+    assert chains.minor_modes == pytest.approx(0.3, abs=0.03)
+    assert chains.log_evidence == pytest.approx(0.0, abs=0.05)
+
+
+def test_without_a_look_elsewhere_it_is_overlooked() -> None:
+    """Weights say nothing of what is never proposed."""
+    chains = sample(carry(two_modes), np.zeros(3), FREE, 1, 4, 1000, 5)
+    assert chains.trustworthy
+    assert chains.minor_modes == 0.0
+    assert chains.log_evidence == pytest.approx(np.log(0.3), abs=0.05)
+
+
+def test_a_look_elsewhere_changes_nothing_where_there_is_one_mode() -> None:
+    target = stats.multivariate_normal(np.ones(3), np.eye(3))
+    looked = sample(
+        carry(target.logpdf), np.zeros(3), FREE, 1, 4, 500, 5, elsewhere=scattered([-9] * 3, [9] * 3)
+    )
+    alone = sample(carry(target.logpdf), np.zeros(3), FREE, 1, 4, 500, 5)
+    np.testing.assert_array_equal(looked.theta, alone.theta)
+    assert looked.evaluations == alone.evaluations + 40
+
+
+def test_a_start_without_a_density_is_given_up_for_the_best_point_elsewhere() -> None:
+    target = stats.multivariate_normal(np.full(3, 20.0), np.eye(3))
+
+    def density(points: Array) -> Array:
+        return np.where(np.all(points > 10, axis=1), np.atleast_1d(target.logpdf(points)), -np.inf)
+
+    with pytest.raises(NoMode):
+        sample(carry(density), np.zeros(3), FREE, 1, 4, 500, 5)
+    where = scattered([-30] * 3, [30] * 3, 60)
+    chains = sample(carry(density), np.zeros(3), FREE, 1, 4, 500, 5, elsewhere=where)
+    assert chains.theta.mean() == pytest.approx(20.0, abs=0.1)

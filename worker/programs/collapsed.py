@@ -17,6 +17,7 @@ from jax.scipy.linalg import solve_triangular
 
 from model.small import cholesky, lower_triangle, solve_lower, solve_lower_transposed
 from worker.programs import dense
+from worker.programs.centered import users_sds
 from worker.programs.elimination import Roots, eliminate
 from worker.programs.hyper import constrain, correlation_root
 from worker.shape import CollapsedShape
@@ -123,16 +124,31 @@ class _Hyper(NamedTuple):
 
 def _read(shape: CollapsedShape, theta: Array, data: Data) -> _Hyper:
     """Scalars come first in theta, then the partial correlations of each factor."""
-    start = shape.dimension - shape.correlations
-    scalars, log_prior = constrain(theta[:start], data["scalars"])
-    roots = []
+    first = start = shape.dimension - shape.correlations
+    roots, log_lkj = list[list[list[Any]]](), jnp.zeros(theta.shape[1])
     for number, factor in enumerate(shape.factors):
         own = theta[start : start + factor.correlations]
-        root, log_lkj = correlation_root(own, factor.blocks, data["lkj"][number])
+        root, log_density = correlation_root(own, factor.blocks, data["lkj"][number])
         roots.append(root)
-        log_prior += log_lkj
+        log_lkj += log_density
         start += factor.correlations
-    return _Hyper(scalars, roots, log_prior)
+    judged = partial(_judged, shape, roots, data) if shape.correlations else None
+    scalars, log_prior = constrain(theta[:first], data["scalars"], judged)
+    return _Hyper(scalars, roots, log_prior + log_lkj)
+
+
+def _judged(shape: CollapsedShape, roots: Roots, data: Data, scalars: Array) -> tuple[Array, Array]:
+    """The scalars that priors are of (scalar, vector): sds in the user's coordinates, and all else as it is."""
+    found, log_slope, start = list[Array](), jnp.zeros(scalars.shape[1:]), 0
+    for number, factor in enumerate(shape.factors):
+        own = scalars[start : start + factor.coefficients]
+        users, log_own = users_sds(
+            own, roots[number], factor.blocks, data["lkj"][number][0], data["users_sds"][number]
+        )
+        found.append(users)
+        log_slope += log_own
+        start += factor.coefficients
+    return jnp.concatenate([*found, scalars[start:]]), log_slope
 
 
 def _density(shape: CollapsedShape, theta: Array, noise: Array, data: Data) -> tuple[Array, Array]:

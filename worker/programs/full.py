@@ -7,6 +7,7 @@ change of variables in it), and leaves neither funnel nor ridge, however much or
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from jax import Array
 
 from model.small import cholesky, identity_plus_congruence, solve_lower, solve_lower_transposed
 from model.small import times_lower_transposed as times_transposed
+from worker.programs.centered import users_sds
 from worker.programs.hyper import constrain, correlation_root
 from worker.programs.likelihood import log_kernel
 from worker.shape import FullShape, GroupShape
@@ -47,11 +49,18 @@ def position(shape: FullShape, vector: Array) -> dict[str, Array]:
 def log_density(shape: FullShape, position: Position, data: Data) -> tuple[Array, dict[str, Array]]:
     """Log posterior density at a position on the real line, and the parameters there by name.
 
-    `population` (coef,); for factor f `f/sd` (coef,), `f/root` (coef, coef), `f/u` (level, coef); `parameters`.
+    `population` (coef,); for factor f `f/sd` (coef,), `f/root` (coef, coef), `f/u` (level, coef), all of centered
+    deviations; `parameters`.
     """
     # The sampler walks standardized coefficients; the prior is told of what they mean.
     real = jnp.concatenate([data["to_prior"] @ position["coefficients"], position["real"]])
-    values, log_prior = constrain(real, data["scalars"])
+    roots = [
+        correlation_root(position[f"{number}/partial"], factor.blocks, data["factors"][number]["lkj"])
+        for number, factor in enumerate(shape.factors)
+    ]
+    correlated = any(factor.correlations for factor in shape.factors)
+    judged = partial(_judged, shape, [root for root, _ in roots], data) if correlated else None
+    values, log_prior = constrain(real, data["scalars"], judged)
     total = log_prior + data["log_base"]
     population, parameters, *sds = jnp.split(values, shape.scalar_ends)
     named = {"population": population, "parameters": parameters}
@@ -59,7 +68,7 @@ def log_density(shape: FullShape, position: Position, data: Data) -> tuple[Array
     grouped = jnp.zeros(shape.rows)
     for number, (factor, sd) in enumerate(zip(shape.factors, sds, strict=True)):
         of = data["factors"][number]
-        root, log_root = correlation_root(position[f"{number}/partial"], factor.blocks, of["lkj"])
+        root, log_root = roots[number]
         score = of["score"] - of["projection"] @ population
         if number:
             earlier = of["weighted_z"] * grouped
@@ -77,6 +86,19 @@ def log_density(shape: FullShape, position: Position, data: Data) -> tuple[Array
         shape.family, shape.link, eta, parameters, data["y"], data["trials"], data["standard_error"]
     )
     return total + jnp.sum(data["weight"] * log_likelihood), named
+
+
+def _judged(shape: FullShape, roots: list[list[list[Any]]], data: Data, values: Array) -> tuple[Array, Array]:
+    """The scalars that priors are of (scalar,): sds in the user's coordinates, and all else as it is."""
+    before, log_slope = shape.scalar_ends[1], jnp.zeros(())
+    found, start = [values[:before]], before
+    for factor, root, of in zip(shape.factors, roots, data["factors"], strict=True):
+        own = values[start : start + factor.coefficients]
+        users, log_own = users_sds(own, root, factor.blocks, of["lkj"][0], of["users_sds"])
+        found.append(users)
+        log_slope += log_own
+        start += factor.coefficients
+    return jnp.concatenate(found), log_slope
 
 
 def _deviations(

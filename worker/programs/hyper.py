@@ -4,6 +4,7 @@ Which transform and which prior a parameter has is data, not program text, so on
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -15,6 +16,10 @@ from jax import Array
 from model.distributions import INFINITY, Distribution, Kind, lkj_log_normalizer
 from model.frame.design import Float
 from worker.programs.priors import Terms, beside, log_kernel, log_normalizer, terms
+
+Judged = Callable[[Array], tuple[Array, Array]]
+"""From values (parameter, ...) to those that the priors are of, and the log (...) of what that change of coordinates
+multiplies their density by."""
 
 
 class Transform(IntEnum):
@@ -110,11 +115,13 @@ class Scalar:
     location: float = 0.0
     form: Literal["smooth", "half", "cube"] = "smooth"
     """Which transform a parameter with a lower bound has: one onto the whole real line, or one that ends at a wall."""
+    walked: tuple[float, float] | None = None
+    """The interval of what is walked, where the prior is of something else."""
 
     @property
     def end(self) -> float:
         """Where t ends above."""
-        lower, upper = self.bounds
+        lower, upper = self.walked or self.bounds
         return float(np.arcsinh((upper - lower) / self.unit)) if self.form == "half" else INFINITY
 
     @property
@@ -125,7 +132,7 @@ class Scalar:
 
     def placed(self) -> tuple[Transform, float, float]:
         """The transform with its offset and unit."""
-        lower, upper = self.bounds
+        lower, upper = self.walked or self.bounds
         if self.prior.kind is Kind.CONSTANT:
             return Transform.FIXED, self.prior.arguments[0], 1.0
         if lower == -INFINITY and upper == INFINITY:
@@ -139,11 +146,12 @@ class Scalar:
         return Transform.BOUNDED, lower, upper - lower
 
 
-def constrain(t: Array, scalars: dict[str, Array]) -> tuple[Array, Array]:
+def constrain(t: Array, scalars: dict[str, Array], judged: Judged | None = None) -> tuple[Array, Array]:
     """Values (parameter, ...) at real numbers t of that shape, and the log prior density (...) of t, summed over
     parameters.
 
-    Every case is computed for every parameter and one is selected, so all share one exponential and one logarithm.
+    The priors are of what is `judged`, by default the values themselves. Every case is computed for every parameter and
+    one is selected, so all share one exponential and one logarithm.
     """
     transform, offset, unit, end, constant = (
         beside(scalars[name], t) for name in ("transform", "offset", "unit", "end", "log_constant")
@@ -182,10 +190,12 @@ def constrain(t: Array, scalars: dict[str, Array]) -> tuple[Array, Array]:
             bounded, -size - 2.0 * log, jnp.where(cube, np.log(3.0) + 2.0 * log, folded + log - np.log(2.0))
         ),
     )
+    of, log_slope = (value, None) if judged is None else judged(value)
     log_prior = jnp.where(
-        fixed, 0.0, log_kernel(value, scalars["terms"]) + constant + jnp.where(free, 0.0, slope)
+        fixed, 0.0, log_kernel(of, scalars["terms"]) + constant + jnp.where(free, 0.0, slope)
     )
-    return value, jnp.sum(log_prior, axis=0)
+    total = jnp.sum(log_prior, axis=0)
+    return value, total if log_slope is None else total + log_slope
 
 
 def correlation_root(

@@ -2,10 +2,12 @@
 
 The proposal is found around the mode and improved by rounds of importance weighting, and where one location and scatter
 are not enough it becomes a mixture; whether it is good enough is judged by its weights (Pareto k-hat, effective share)
-and the acceptance rate, and the chains are judged as any others.
+and the acceptance rate, and the chains are judged as any others. Weights do not tell of what is never proposed, so the
+density is also looked at far and wide, and other modes of it are climbed.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +18,7 @@ from model.results.diagnostics import PARETO_K_LIMIT, pareto_k
 from model.streams import stream
 from worker.samplers.mixture import Mixture, fit_mixture
 from worker.samplers.mode import AHEAD, FAR_AHEAD, NOTHING, NoMode, Walls, find_mode, finite
+from worker.samplers.modes import Elsewhere, LogDensity, Several, around_mode, overlooked
 from worker.samplers.proposal import WIDE, Proposal
 
 Awaited = Callable[[], tuple[Float, Float]]
@@ -37,6 +40,8 @@ MIN_SHARE = 0.2
 _MEMORY = 0.3
 """How likely a draw may be to stand where the last one stood."""
 _FEWEST_FOR_K_HAT = 25
+_STARTS = 3
+"""Points of a net that the search for a mode is begun at, where it finds none from its own start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,10 @@ class Chains:
     log_evidence: float
     """Log of the integral of the density, by importance sampling."""
     evaluations: int
-    proposal: Proposal | Mixture
+    proposal: Proposal | Mixture | Several
     """What was proposed in the end."""
+    minor_modes: float = 0.0
+    """Share of the draws that belong to other modes than the one with most of them."""
 
     @property
     def trustworthy(self) -> bool:
@@ -74,14 +81,15 @@ def sample(
     draws: int,
     seed: int,
     most_proposals: int = 1,
+    elsewhere: Elsewhere | None = None,
 ) -> Chains:
     """Sample `chains` x `draws` points; the result depends on the density, the seed and the sizes alone.
 
     A draw is where its chain stands after so many further proposals that it hardly remembers the last one, but at
     most `most_proposals`.
 
-    A point and what is carried with it are proposed, and taken or left, together. Raises NoMode when no mode is found
-    from `start` (dim,).
+    A point and what is carried with it are proposed, and taken or left, together. The mode is looked for from `start`
+    (dim,), and others are looked for `elsewhere`. Raises NoMode when none is found.
     """
     evaluations = 0
 
@@ -93,7 +101,8 @@ def sample(
 
     # A density worth several proposals a draw costs little beside a call.
     ahead = FAR_AHEAD if most_proposals > 1 else AHEAD
-    single, chosen, rounds = _adapt(log_density, start, walls, seed, ahead)
+    found = _adapt(log_density, start, walls, seed, ahead, elsewhere or Elsewhere.nowhere(len(start)))
+    single, chosen, rounds = found.single, found.chosen, found.rounds
     proposals = _proposals_per_draw(rounds[-1][1], most_proposals)
     for attempt in range(MAX_WALKS):
         size = chains, draws
@@ -106,63 +115,152 @@ def sample(
         mixture = fit_mixture(single, *_pooled(rounds), stream(seed, "mixture", len(rounds)))
         if mixture is None and attempt > 0:
             break
-        chosen = mixture or replace(single, components=WIDE)
-    return replace(walked, evaluations=evaluations)
+        if mixture is not None or not found.modes:
+            chosen = mixture or replace(single, components=WIDE)
+    return replace(walked, evaluations=evaluations, minor_modes=_minor_modes(found.modes, walked.theta))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What to propose: the best single proposal, what is better than that if it is bad, all rounds that it was learnt
+    from, and the modes that were climbed."""
+
+    single: Proposal
+    chosen: Proposal | Mixture | Several
+    rounds: list[Round]
+    modes: tuple[Proposal, ...]
+
+
+class _Pilot:
+    """Rounds of proposals, from each of which the next one learns."""
+
+    def __init__(self, log_density: LogDensity, walls: Walls, seed: int, net: Float) -> None:
+        self.log_density, self.walls, self.seed, self.net = log_density, walls, seed, net
+        self.full = 1000 if net.shape[1] <= 8 else 2000
+        self.rounds: list[Round] = []
+        self.on_net = np.zeros(0)
+        """Log density at the points of the net, once the first round is over."""
+        self._number = 0
+
+    def share_of(self, proposal: Proposal | Mixture | Several) -> float:
+        """Evaluate a round of what is proposed; its effective share."""
+        # Around the mode half as many find out what the next round should be of; a mixture has more to learn.
+        single = isinstance(proposal, Proposal)
+        size = self.full // 2 if not self._number else self.full if single else 2 * self.full
+        drawn, log_proposal = proposal.draw(size, [stream(self.seed, "round", self._number)])
+        points = drawn[0].T
+        # Asked with the first round: a call of its own would take as long as that.
+        awaited = self.log_density(points if self._number else np.concatenate([points, self.net]))
+        minus_log_proposal, values = -log_proposal()[0], awaited()
+        if not self._number:
+            self.on_net, values = values[size:], values[:size]
+        self.rounds.append((points, _inside(points, self.walls, minus_log_proposal + values)))
+        self._number += 1
+        return _effective_share(self.rounds[-1][1])
+
+    def forget(self) -> None:
+        """Learn nothing more of the rounds so far."""
+        self.rounds.clear()
+
+    @property
+    def log_evidence(self) -> float:
+        """Log of the integral of the density, as the last round saw it."""
+        log_weights = self.rounds[-1][1]
+        return _log_sum_exp(log_weights) - float(np.log(len(log_weights)))
+
+    def mixture(self, single: Proposal) -> Mixture | None:
+        """The mixture that all rounds suggest."""
+        source = stream(self.seed, "mixture", self._number)
+        return fit_mixture(single, *_pooled(self.rounds), source)
 
 
 def _adapt(
-    log_density: Callable[[Float], Callable[[], Float]],
+    log_density: LogDensity,
     start: Float,
     walls: Walls,
     seed: int,
     ahead: tuple[float, ...],
-) -> tuple[Proposal, Proposal | Mixture, list[Round]]:
-    """Find what to propose: the best single proposal, what is better than that if it is bad, and all rounds."""
-    mode, curvature = find_mode(lambda points: log_density(points)(), start, walls, ahead)
+    elsewhere: Elsewhere,
+) -> _Found:
+    """Find what to propose, and other modes where there are any."""
+    pilot = _Pilot(log_density, walls, seed, elsewhere.net)
+    first = _first_mode(log_density, start, walls, ahead, elsewhere.net)
+    single, share = _improved(pilot, first)
+    if pilot.rounds[-1][1].max() <= NOTHING:
+        raise NoMode("no proposal around the mode lies where the density is")
+    chosen = _mixed(pilot, single, single, share)
+    others = overlooked(log_density, elsewhere, pilot.on_net, single, chosen, pilot.log_evidence, walls)
+    if not others:
+        return _Found(single, chosen, pilot.rounds, ())
+    modes = single, *(mode.proposal for mode in others)
+    several = Several.of(modes, np.array([pilot.log_evidence, *(mode.log_mass for mode in others)]))
+    pilot.forget()
+    share = pilot.share_of(several)
+    single = _improve(pilot.rounds) or single
+    return _Found(single, _mixed(pilot, single, several, share), pilot.rounds, modes)
+
+
+def _first_mode(
+    log_density: LogDensity, start: Float, walls: Walls, ahead: tuple[float, ...], net: Float
+) -> Proposal:
+    """What to propose around the mode that is found from `start`, or else from the best points of a net."""
+
+    def found(at: Float) -> Proposal:
+        return around_mode(*find_mode(lambda points: log_density(points)(), at, walls, ahead))
+
     try:
-        single = Proposal.symmetric(mode, np.asarray(np.linalg.inv(curvature), dtype=np.float64))
-    except np.linalg.LinAlgError as error:
-        raise NoMode("the curvature at the mode cannot be inverted") from error
-    full = 1000 if len(start) <= 8 else 2000
-    rounds: list[Round] = []
+        return found(start)
+    except NoMode:
+        for point in net[np.argsort(-log_density(net)())[:_STARTS]] if len(net) else ():
+            with suppress(NoMode):
+                return found(point)
+        raise
 
-    def share_of(proposal: Proposal | Mixture) -> float:
-        """Evaluate a round of what is proposed; its effective share."""
-        # Around the mode half as many find out what the next round should be of; a mixture has more to learn.
-        size = full // 2 if not rounds else full if isinstance(proposal, Proposal) else 2 * full
-        drawn, log_proposal = proposal.draw(size, [stream(seed, "round", len(rounds))])
-        points = drawn[0].T
-        awaited = log_density(points)
-        rounds.append((points, _inside(points, walls, -log_proposal()[0] + awaited())))
-        return _effective_share(rounds[-1][1])
 
+def _improved(pilot: _Pilot, single: Proposal) -> tuple[Proposal, float]:
+    """The single proposal that the rounds lead to, and the effective share of the last of them."""
+    share = 0.0
     for number in range(MAX_ROUNDS):
-        share = share_of(single)
-        improved = _improve(rounds)
+        share = pilot.share_of(single)
+        improved = _improve(pilot.rounds)
         if improved is None:
             break
         single = improved
         if number + 1 >= MIN_ROUNDS and share >= GOOD_SHARE:
             break
-    if rounds[-1][1].max() <= NOTHING:
-        raise NoMode("no proposal around the mode lies where the density is")
-    chosen: Proposal | Mixture = single
+    return single, share
+
+
+def _mixed(
+    pilot: _Pilot, single: Proposal, chosen: Proposal | Several, share: float
+) -> Proposal | Mixture | Several:
+    """What is proposed in the end: what was chosen, whose effective share is given, or a mixture that is better."""
+    best: Proposal | Mixture | Several = chosen
     for _ in range(MAX_MIXTURES):
-        if share >= (MIXED_SHARE if chosen is single else SATISFYING):
+        if share >= (MIXED_SHARE if best is single else SATISFYING):
             break
-        mixture = fit_mixture(single, *_pooled(rounds), stream(seed, "mixture", len(rounds)))
+        mixture = pilot.mixture(single)
         if mixture is None:
             break
-        before, share = share, share_of(mixture)
+        before, share = share, pilot.share_of(mixture)
         if share < before:
             break
-        chosen = mixture
-    return single, chosen, rounds
+        best = mixture
+    return best
+
+
+def _minor_modes(modes: Sequence[Proposal], theta: Float) -> float:
+    """Share of points (chain, draw, dim) that belong to other modes than the one with most of them."""
+    if not modes:
+        return 0.0
+    points = theta.reshape(-1, theta.shape[-1])
+    nearest = np.argmax([mode.log_density(points) for mode in modes], axis=0)
+    return float(1.0 - np.bincount(nearest).max() / len(nearest))
 
 
 def _walk(
     density: Density,
-    proposal: Proposal | Mixture,
+    proposal: Proposal | Mixture | Several,
     pilot: Round,
     walls: Walls,
     carried: int,

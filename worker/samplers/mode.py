@@ -3,7 +3,7 @@
 Damped Newton steps on finite differences: each step is one batch of points.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -42,12 +42,31 @@ def find_mode(
 ) -> tuple[Float, Float]:
     """Mode (dim,) and negative Hessian (dim, dim) there, by damped Newton steps on finite differences, a batch each.
 
-    `ahead` are AHEAD or FAR_AHEAD. Differences span a fraction of the density's own width, so they tell its shape
-    rather than its rounding errors. Beyond a wall the density is its own mirror image, so a step that crosses one is
-    mirrored back.
+    `ahead` are AHEAD or FAR_AHEAD. Raises NoMode.
+    """
+    climbing = climb(start, walls, ahead)
+    points = next(climbing)
+    while True:
+        try:
+            points = climbing.send(finite(log_density(points)))
+        except StopIteration as end:
+            found: tuple[Float, Float] = end.value
+            return found
+
+
+Climb = Generator[Float, Float, tuple[Float, Float]]
+"""Asks for the log density (point,) at points (point, dim), until it has a mode (dim,) and the negative Hessian (dim,
+dim) there. But for the first time, the second point is where the next step leads by itself."""
+
+
+def climb(start: Float, walls: Walls, ahead: tuple[float, ...]) -> Climb:
+    """The search for a mode, a question at a time, so that several can be asked together.
+
+    Differences span a fraction of the density's own width, so they tell its shape rather than its rounding errors.
+    Beyond a wall the density is its own mirror image, so a step that crosses one is mirrored back.
     """
     x, width = start.copy(), np.full(len(start), 1e-2)
-    shape = _shape_at(log_density, x, width)
+    shape = _read_stencil((yield _stencil(x, width)), width)
     for _ in range(_MAX_NEWTON):
         values, vectors = np.linalg.eigh(shape.curvature)
         # Directions that curve upwards are walked downhill as if they curved down as much; none is trusted too flat.
@@ -60,7 +79,7 @@ def find_mode(
             break
         width = np.clip(0.3 / np.sqrt(np.maximum(np.abs(np.diagonal(shape.curvature)), 1e-2)), 1e-7, 0.3)
         stencils = [_stencil(x + length * step, width) for length in ahead]
-        found = finite(log_density(np.concatenate([x + _LENGTHS[:, None] * step, *stencils])))
+        found = yield np.concatenate([x + _LENGTHS[:, None] * step, *stencils])
         along, *others = np.split(found, len(_LENGTHS) + len(stencils[0]) * np.arange(len(ahead)))
         best = int(np.argmax(along))
         # Near the mode nothing is to be gained from a length that is a little better than Newton's own.
@@ -73,7 +92,9 @@ def find_mode(
             x = _mirror(reached, walls)
             if _LENGTHS[best] in ahead and np.array_equal(x, reached):
                 known = others[ahead.index(_LENGTHS[best])]
-        shape = _shape_at(log_density, x, width) if known is None else _read_stencil(known, width)
+        if known is None:
+            known = yield _stencil(x, width)
+        shape = _read_stencil(known, width)
         if stuck:
             break
     value, curvature = shape.value, shape.curvature
@@ -82,7 +103,8 @@ def find_mode(
     for i in np.flatnonzero((x - walls[0] < 2 * width) | (walls[1] - x < 2 * width)):
         # A mode at a wall is a corner, not a summit: no curvature there says how wide the density is.
         curvature[i, :] = curvature[:, i] = 0.0
-        curvature[i, i] = _width_at_wall(log_density, x, int(i), x[i] - walls[0][i] < 2 * width[i]) ** -2
+        points = _away_from_wall(x, int(i), x[i] - walls[0][i] < 2 * width[i])
+        curvature[i, i] = _width_at_wall((yield points)) ** -2
     values, vectors = np.linalg.eigh(curvature)
     return x, np.asarray(vectors @ np.diag(np.maximum(values, 1e-2)) @ vectors.T)
 
@@ -92,13 +114,21 @@ def finite(values: Float) -> Float:
     return np.where(np.isfinite(values), values, NOTHING)
 
 
-def _width_at_wall(log_density: LogDensity, x: Float, coordinate: int, lower: bool) -> float:
+_DISTANCES = 1e-6 * 2.0 ** np.arange(25)
+"""From a wall."""
+
+
+def _away_from_wall(x: Float, coordinate: int, lower: bool) -> Float:
+    """The point x beside a wall, and points (point, dim) farther and farther from it."""
+    points = np.tile(x, (1 + len(_DISTANCES), 1))
+    points[1:, coordinate] += _DISTANCES if lower else -_DISTANCES
+    return points
+
+
+def _width_at_wall(values: Float) -> float:
     """How far from a wall the log density has first dropped by one; farther out there may be mirror images."""
-    distances = 1e-6 * 2.0 ** np.arange(25)
-    points = np.tile(x, (len(distances), 1))
-    points[:, coordinate] += distances if lower else -distances
-    far = log_density(x[None])[0] - log_density(points) >= 1.0
-    return float(distances[np.argmax(far)] if far.any() else distances[-1])
+    far = values[0] - values[1:] >= 1.0
+    return float(_DISTANCES[np.argmax(far)] if far.any() else _DISTANCES[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +138,6 @@ class _Shape:
     value: float
     gradient: Float
     curvature: Float
-
-
-def _shape_at(log_density: LogDensity, x: Float, width: Float) -> _Shape:
-    return _read_stencil(finite(log_density(_stencil(x, width))), width)
 
 
 def _stencil(x: Float, width: Float) -> Float:
