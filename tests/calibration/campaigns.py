@@ -29,7 +29,7 @@ class Campaign:
 
 CAMPAIGNS = {
     "collapsed": Campaign("collapsed", COLLAPSED, simulations=1000, seed=2018),
-    "far": Campaign("collapsed", FAR, simulations=500, seed=2026),
+    "far": Campaign("collapsed", FAR, simulations=300, seed=2026),
     "levels": Campaign("collapsed", MANY_LEVELS, simulations=300, seed=2018),
     "nuts": Campaign("nuts", NUTS, simulations=200, seed=2024),
 }

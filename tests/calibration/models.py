@@ -99,7 +99,7 @@ FAR = {
     **{f"heavy tails, {away:g}": _far(away, _HEAVY) for away in (0.0, 10.0, 100.0, 1000.0)},
     # Slopes that matter about as much as intercepts do where the data lie: about what makes a posterior have two modes.
     **{
-        f"small slopes, {away:g}": _far(away, {"sd x": f"exponential({away:g})", "cor": "lkj(2)"})
+        f"small slopes, {away:g}": _far(away, {"sd x g": f"exponential({away:g})", "cor": "lkj(2)"})
         for away in (10.0, 100.0, 1000.0)
     },
     "three coefficients, 100": Model(

@@ -43,7 +43,7 @@ class Model:
 
     formula: str
     priors: Mapping[str, str]
-    """By class, or by class and coefficient (`b x`)."""
+    """By class, or by class and coefficient (`b x`), and grouping factor (`sd x g`)."""
     columns: Mapping[str, Any]
     """Every column but the response, which is `y`."""
     family: str = "gaussian"
@@ -59,7 +59,7 @@ class Model:
         placeholder = (np.arange(rows) % 2).astype(float)
         sampler = SamplerSettings(method=method, draws=self.draws, warmup=self.warmup, seed=seed)  # type: ignore[arg-type]
         priors = tuple(
-            PriorStatement(prior, *name.split(" ", maxsplit=1)) for name, prior in self.priors.items()
+            PriorStatement(prior, *name.split(" ", maxsplit=2)) for name, prior in self.priors.items()
         )
         table = Table.from_columns({"y": placeholder, **self.columns})
         return prepare(
