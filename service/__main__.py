@@ -1,5 +1,7 @@
 """Run the service: `python -m service` listens on PORT."""
 
+import sys
+
 import uvicorn
 
 from service.apart import Apart, forgo_pandas
@@ -30,6 +32,8 @@ def main() -> None:
     keep_freed_memory(64 << 20, one_arena=True)
     one_blas_thread()
     forgo_pandas()
+    # The event loop waits so long for each thread that computes.
+    sys.setswitchinterval(0.001)
     configure(settings.log_level)
     apart = Apart(settings)
     # Nothing has begun a thread yet.

@@ -45,6 +45,7 @@ from service.openapi import describe
 from service.posteriors import Posteriors
 from service.rates import RateHeaders
 from service.settings import ServiceSettings
+from service.turns import Turns
 from service.watching import Watch
 from store.base import Store
 from store.batches import Batches
@@ -169,7 +170,8 @@ def create_app(
         redirect_slashes=False,
         middleware=[
             Middleware(Prefixed, root_path=settings.root_path),
-            # Before all others, so that none sees the token of a link.
+            Middleware(Turns),
+            # Before all others that read a request, so that none sees the token of a link.
             Middleware(LinkTokens),
             Middleware(RequestLog),
             Middleware(

@@ -62,8 +62,11 @@ def read_arrow(data: bytes, limits: Limits) -> Table:
         _validate(table, "invalid-arrow")
         return table
 
-    table = _read(read, "invalid-arrow", "an Arrow stream or file")
-    return _table_of(table, _coded(table.schema))
+    def columns() -> Table:
+        table = read()
+        return _table_of(table, _coded(table.schema))
+
+    return _read(columns, "invalid-arrow", "an Arrow stream or file")
 
 
 def read_parquet(data: bytes, limits: Limits) -> Table:
@@ -83,7 +86,8 @@ def read_parquet(data: bytes, limits: Limits) -> Table:
         _validate(table, "invalid-parquet")
         return table
 
-    return _table_of(_read(read, "invalid-parquet", "a Parquet file"), coded)
+    # Names and zones are texts of the file, and may turn out to be none only when they are looked at.
+    return _read(lambda: _table_of(read(), coded), "invalid-parquet", "a Parquet file")
 
 
 def _coded(schema: pa.Schema) -> frozenset[str]:
@@ -108,7 +112,7 @@ def _refuse_inflated(metadata: pq.FileMetaData, sent: int, limits: Limits) -> No
         raise InvalidModel(too_many("bytes, unpacked,", max(unpacked, 8 * values), cap))
 
 
-def _read(read: Callable[[], pa.Table], code: str, what: str) -> pa.Table:
+def _read(read: Callable[[], Table], code: str, what: str) -> Table:
     try:
         return read()
     except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError, struct.error):

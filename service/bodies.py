@@ -123,7 +123,10 @@ async def work_on(
 
     if len(body.data) <= _SMALL and body.media_type != PARQUET:
         with suppress(Costly):
-            return await run_sync(lambda: then(work(ask, body.data, _FEW_CELLS, *arguments)))
+            done = await run_sync(
+                lambda: work(ask, body.data, _FEW_CELLS, *arguments), limiter=here.computing
+            )
+            return await run_sync(then, done)
 
     def apart() -> Value:
         # A file says how large it becomes and may lie; all else is bounded by counting what is in it.

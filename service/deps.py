@@ -63,6 +63,8 @@ class Services:
     links: Links
     # Large bodies become many times their size while they are read, so few are read at a time.
     heavy: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
+    # Threads that compute wait for each other's interpreter anyway, and the event loop for each of them.
+    computing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     # Pictures are drawn one after the other: matplotlib is not safe with threads.
     drawing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     # Checks may compute for seconds, so few are made at a time.

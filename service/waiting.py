@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from service.deps import Services
 from service.lookup import find
+from service.turns import aside
 from store.records import FitRecord
 
 _WAIT = re.compile(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*", re.IGNORECASE)
@@ -35,20 +36,21 @@ async def until_ended(request: Request, here: Services, record: FitRecord, wait:
     """
     if not wait or record.status.terminal:
         return record
-    with (
-        here.watch.on(record.id) as followed,
-        _noticing_departure(request, followed.happened) as departed,
-        anyio.move_on_after(wait),
-    ):
-        while not (followed.gone or here.draining or departed.is_set()):
-            await followed.happened.wait()
-            followed.happened.clear()
-            if any(event.status.terminal for event in followed.events):
-                # A fit that failed may have begun anew.
-                found = await here.watch.record(record.id)
-                if found is None or found.status.terminal:
-                    break
-            followed.events.clear()
+    async with aside(request):
+        with (
+            here.watch.on(record.id) as followed,
+            _noticing_departure(request, followed.happened) as departed,
+            anyio.move_on_after(wait),
+        ):
+            while not (followed.gone or here.draining or departed.is_set()):
+                await followed.happened.wait()
+                followed.happened.clear()
+                if any(event.status.terminal for event in followed.events):
+                    # A fit that failed may have begun anew.
+                    found = await here.watch.record(record.id)
+                    if found is None or found.status.terminal:
+                        break
+                followed.events.clear()
     if departed.is_set():
         return record
     # Whoever waited with others reads with them; the reason why a fit is not there is found by itself.

@@ -204,7 +204,9 @@ def send(address: tuple[str, int], costly: Costly, body: bytes, timeout: float =
 def measuring(address: tuple[str, int], process: psutil.Process) -> Iterator[Cost]:
     """Measure what a service spends meanwhile, and how long others wait."""
     cost, over = Cost(), threading.Event()
-    before, computed = _memory(process), _computed(process)
+    before, first = _memory(process), _computed(process)
+    # The last that is known of each process, as one that ends takes its figure with it.
+    last = dict(first)
 
     def look() -> None:
         while not over.is_set():
@@ -219,6 +221,7 @@ def measuring(address: tuple[str, int], process: psutil.Process) -> Iterator[Cos
     def weigh() -> None:
         while not over.wait(0.02):
             cost.grown = max(cost.grown, _memory(process) - before)
+            last.update(_computed(process))
 
     threads = [threading.Thread(target=look), threading.Thread(target=weigh)]
     for thread in threads:
@@ -228,7 +231,8 @@ def measuring(address: tuple[str, int], process: psutil.Process) -> Iterator[Cos
         yield cost
     finally:
         cost.seconds = time.perf_counter() - started
-        cost.computed = _computed(process) - computed
+        last.update(_computed(process))
+        cost.computed = sum(spent - first.get(pid, 0.0) for pid, spent in last.items())
         over.set()
         for thread in threads:
             thread.join()
@@ -264,13 +268,14 @@ def _memory(process: psutil.Process) -> int:
     return total
 
 
-def _computed(process: psutil.Process) -> float:
-    total = 0.0
+def _computed(process: psutil.Process) -> dict[int, float]:
+    """The seconds that processes have computed, by their ids."""
+    found = {}
     for one in _family(process):
         with suppress(psutil.Error):
             times = one.cpu_times()
-            total += times.user + times.system
-    return total
+            found[one.pid] = times.user + times.system
+    return found
 
 
 def mutated(data: bytes, source: random.Random) -> bytes:
@@ -298,3 +303,40 @@ def mutated(data: bytes, source: random.Random) -> bytes:
                 )
                 changed[place : place + 8] = (number % 2**64).to_bytes(8, "little")
     return bytes(changed)
+
+
+def posts_that_wait(count: int, seconds: int) -> Iterator[bytes]:
+    """Requests for different fits, each of which waits for its end."""
+    for seed in range(count):
+        body = orjson.dumps({**_MODEL, "sampler": {"seed": seed}})
+        head = (
+            f"POST {FITS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {JSON}\r\nPrefer: wait={seconds}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        yield head.encode() + body
+
+
+def streams_of(fit_ids: list[str], count: int) -> Iterator[bytes]:
+    """Requests that follow fits."""
+    for number in range(count):
+        path = f"{FITS}/{fit_ids[number % len(fit_ids)]}/events"
+        yield f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".encode()
+
+
+def held(address: tuple[str, int], requests: Iterator[bytes], seconds: float) -> list[bytes]:
+    """Send requests at once on a connection each, keep them for a while, and give what came of each."""
+    connections = []
+    for request in requests:
+        connection = socket.create_connection(address, timeout=60)
+        connection.sendall(request)
+        connection.setblocking(False)
+        connections.append(connection)
+    time.sleep(seconds)
+    received = []
+    for connection in connections:
+        came = b""
+        with suppress(OSError):
+            came = connection.recv(65536)
+        received.append(came)
+        connection.close()
+    return received

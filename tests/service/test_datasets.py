@@ -402,3 +402,11 @@ def test_rows_are_in_one_place(
     ):
         assert answer.status_code == 422
         assert (code, pointer) in {(error["code"], error["pointer"]) for error in answer.json()["errors"]}
+
+
+def test_a_time_zone_that_is_no_text_is_refused(client: TestClient) -> None:
+    times = pa.table({"t": pa.array([1, 2], pa.timestamp("s", "UTC")), "y": [1.0, 2.0]})
+    for content, headers in ((parquet(times), PARQUET), (stream(times), ARROW)):
+        broken = content.replace(b"UTC", b"U\xc3C")
+        answer = client.post("/v1/datasets", content=broken, headers=headers)
+        assert answer.status_code in (201, 422), answer.text
