@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from stack.child import die_with_parent
+from stack.waiting import Start, look
 
 ROOT = Path(__file__).parent.parent
 FORMULA = "student_reading_score ~ student_age_s + (1 + student_age_s | teacher_id)"
@@ -33,14 +34,18 @@ NEW_ROWS: dict[str, list[Any]] = {
     "teacher_id": ["T01", "T01", "a new teacher", "a new teacher"],
 }
 START_PATIENCE = 60.0
+WARM_PATIENCE = 120.0
+SILENCE = 5.0
+"""Seconds after which it is said that something still goes on."""
 FIT_PATIENCE = 120.0
 
 
 def main() -> None:
     """Run the demonstration; exits with 1 when the service does not come up or the fit fails."""
     started = time.monotonic()
-    with running_stack() as url, httpx.Client(base_url=url, timeout=30.0) as client:
-        _say(f"The service answers at {url} after {time.monotonic() - started:.1f} s.")
+    # The environment may name a proxy, which knows nothing of this machine's own addresses.
+    with running_stack() as url, httpx.Client(base_url=url, timeout=30.0, trust_env=False) as client:
+        _say(f"The service answers at {url}; all is ready after {time.monotonic() - started:.1f} s.")
         fit = _submit(client)
         _show_fit(fit)
         _show_summary(client.get(f"/v1/fits/{fit['id']}/summary").raise_for_status().json())
@@ -56,7 +61,7 @@ def main() -> None:
 def running_stack() -> Iterator[str]:
     """Run the stack in a process of its own while the block runs; gives the address that it answers at."""
     port = os.environ.get("PORT") or str(_free_port())
-    folder = Path(os.environ.get("RANEF_DATA") or ROOT / ".ranef")
+    folder = Path(os.environ.get("RANEF_DATA") or ROOT / ".ranef").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     _say("Starting a Valkey server, a worker and the HTTP service …")
     parent = os.getpid()
@@ -64,30 +69,51 @@ def running_stack() -> Iterator[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "stack.up"],
             cwd=ROOT,
-            env={**os.environ, "PORT": port},
+            env={**os.environ, "PORT": port, "RANEF_DATA": str(folder)},
             stdout=log,
             stderr=subprocess.STDOUT,
             preexec_fn=lambda: die_with_parent(parent),  # no threads run here
         )
         try:
-            url = f"http://127.0.0.1:{port}"
-            _await_service(url, process, folder / "demo.log")
-            yield url
+            _await_service(int(port), process, folder / "demo.log")
+            yield f"http://127.0.0.1:{port}"
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=30)
 
 
-def _await_service(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    give_up = time.monotonic() + START_PATIENCE
-    while time.monotonic() < give_up and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/readyz").is_success:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise SystemExit(f"The service did not come up; {log} says why.")
+def _await_service(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return once the worker is warm, or the service has answered for long enough; say meanwhile what is waited for."""
+    began, silence = time.monotonic(), Silence()
+    start = Start()
+    while process.poll() is None:
+        start, passed = look("127.0.0.1", port), time.monotonic() - began
+        if not start.awaited or (start.answers and passed > WARM_PATIENCE):
+            return
+        if not start.answers and passed > START_PATIENCE:
+            break
+        silence.break_with(f"  {start.awaited} …")
+        time.sleep(0.25)
+    last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+    raise SystemExit(f"The service did not come up; {log} says why. Its last lines:\n{last}")
+
+
+class Silence:
+    """Says what is waited for when that changes, and how long it has been every few seconds."""
+
+    def __init__(self) -> None:
+        self._began = self._told_at = time.monotonic()
+        self._told = ""
+
+    def break_with(self, text: str, more: str = "") -> None:
+        """Say a text that is new; one that is not only after a while, with `more` of it."""
+        now = time.monotonic()
+        if text != self._told:
+            self._told, self._told_at = text, now
+            _say(text)
+        elif now - self._told_at >= SILENCE:
+            self._told_at = now
+            _say(f"    {now - self._began:.0f} s so far{more}")
 
 
 def classroom() -> dict[str, list[Any]]:
@@ -114,15 +140,14 @@ def _submit(client: httpx.Client) -> dict[str, Any]:
 
 def _follow(client: httpx.Client, fit: dict[str, Any]) -> dict[str, Any]:
     """Show the progress of a fit, one line for each phase, until it ends."""
-    shown = ""
+    silence = Silence()
     give_up = time.monotonic() + FIT_PATIENCE
     while fit["status"] in ("queued", "running") and time.monotonic() < give_up:
         progress = fit.get("progress") or {}
         phase = fit["status"] if fit["status"] == "queued" else progress.get("phase", "running")
-        if phase != shown:
-            note = " (the worker loads JAX and compiles its first programs)" if phase == "queued" else ""
-            _say(f"  {phase}{note} …")
-            shown = phase
+        note = " (the worker is busy with its first programs)" if phase == "queued" else ""
+        left = progress.get("eta_seconds")
+        silence.break_with(f"  {phase}{note} …", "" if left is None else f", about {left:.0f} s left")
         time.sleep(0.05)
         fit = client.get(f"/v1/fits/{fit['id']}").raise_for_status().json()
     if fit["status"] != "succeeded":

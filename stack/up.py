@@ -47,6 +47,7 @@ def up(folder: Path) -> None:
     multiprocessing.set_start_method("fork")
     supervisor = os.getpid()
     os.register_at_fork(after_in_child=lambda: die_with_parent(supervisor))
+    print(f"ranef starts; its data are in {folder}", flush=True)
     manager = Manager()
     for name, command in processes.items():
         if name != "valkey" or embeds:

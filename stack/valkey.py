@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import importlib.resources
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,7 +72,7 @@ class Server:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         socket = folder.resolve() / "valkey.sock"
-        if len(os.fsencode(socket)) > _LONGEST_SOCKET_PATH:
+        if not _plain(socket):
             socket = _short_folder(folder.resolve()) / "valkey.sock"
         return cls(find_binary(), folder.resolve(), socket, max_memory)
 
@@ -150,9 +151,23 @@ class Server:
             self.socket.parent.rmdir()
 
 
+def _plain(socket: Path) -> bool:
+    """Tell whether a path fits into an address of a socket, and reads the same in every program's URLs."""
+    text = os.fsencode(socket)
+    return len(text) <= _LONGEST_SOCKET_PATH and re.fullmatch(rb"[A-Za-z0-9/._-]+", text) is not None
+
+
 def _short_folder(folder: Path) -> Path:
-    """Make the folder for the socket of a server whose own folder has too long a name."""
-    short = Path(tempfile.gettempdir()) / f"ranef-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
+    """Make the folder for the socket of a server whose own folder has too long a name, or one that URLs mangle."""
+    name = f"ranef-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
+    places = [
+        Path(place) / name for place in (tempfile.gettempdir(), "/tmp", "/var/tmp") if os.path.isdir(place)
+    ]
+    short = next((place for place in places if _plain(place / "valkey.sock")), None)
+    if short is None:
+        raise ServerError(
+            f"no folder for a socket has a short name: {', '.join(map(str, places))}; set TMPDIR"
+        )
     short.mkdir(mode=0o700, exist_ok=True)
     # Anybody may make folders in the temporary one.
     if short.is_symlink() or short.stat().st_uid != os.getuid() or short.stat().st_mode & 0o077:

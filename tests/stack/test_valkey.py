@@ -1,10 +1,13 @@
 """The embedded server: where it is found, who may reach it, and how it ends."""
 
+import os
+import re
 import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -47,6 +50,25 @@ def test_a_folder_with_a_long_name_has_its_socket_elsewhere(tmp_path: Path) -> N
         assert client.ping()
         assert stat.S_IMODE(server.socket.parent.stat().st_mode) == 0o700
     assert not server.socket.parent.exists()
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a;b", "a%41b", "a b", "é", "a&b=c", "a'b\"c", "a$b"])
+def test_a_folder_whose_name_means_something_in_an_address_has_its_socket_elsewhere(
+    tmp_path: Path, name: str
+) -> None:
+    server = Server.of(tmp_path / name)
+    assert re.fullmatch(r"unix:///[A-Za-z0-9/._-]+\?db=0", server.url)
+    with running(server), redis.Redis.from_url(server.url) as client:
+        assert client.config_get("dir")["dir"] == str(tmp_path / name)
+
+
+def test_a_temporary_folder_with_a_long_name_holds_no_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    assert len(os.fsencode(Server.of(long / "data").socket)) <= 103
 
 
 def test_it_dies_with_whoever_started_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -34,7 +35,7 @@ class Stack:
     def answers(self, path: str) -> int | None:
         """Give the status of a GET, or None without an answer."""
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=2.0).status_code
+            return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=2.0, trust_env=False).status_code
         except httpx.TransportError:
             return None
 
@@ -43,16 +44,17 @@ class Stack:
         return psutil.Process(self.process.pid).children(recursive=True)
 
 
-def start(folder: Path, **environment: str) -> Stack:
+def start(folder: Path, root: Path = ROOT, **environment: str) -> Stack:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     kept = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     variables = kept | {"RANEF_DATA": str(folder), "PORT": str(port)} | environment
+    folder.parent.mkdir(parents=True, exist_ok=True)
     log = folder.with_suffix(".log")
     with log.open("wb") as out:
         command = [sys.executable, "-m", "stack.up"]
         process = subprocess.Popen(
-            command, cwd=ROOT, env=variables, stdout=out, stderr=out, start_new_session=True
+            command, cwd=root, env=variables, stdout=out, stderr=out, start_new_session=True
         )
     return Stack(process, folder, port, log)
 
@@ -87,8 +89,8 @@ def stacks(tmp_path: Path) -> Iterator[Callable[..., Stack]]:
     """Starts stacks that do not outlive the test."""
     started: list[Stack] = []
 
-    def start_one(name: str = "data", **environment: str) -> Stack:
-        started.append(start(tmp_path / name, **environment))
+    def start_one(name: str = "data", root: Path = ROOT, **environment: str) -> Stack:
+        started.append(start(tmp_path / name, root, **environment))
         return started[-1]
 
     yield start_one
@@ -110,13 +112,37 @@ def test_a_stack_keeps_others_off_its_data_and_ends_with_ctrl_c(stacks: Callable
     assert (stack.folder / "valkey" / "appendonlydir").is_dir()
 
 
+ODD = "a b#c?d;e%41f&é'\"$(x)"
+
+
+def test_odd_names_of_folders_and_proxies_are_in_nobodys_way(
+    stacks: Callable[..., Stack], tmp_path: Path
+) -> None:
+    root = tmp_path / ODD / "checkout"
+    for folder in ("model", "store", "service", "worker", "stack"):
+        shutil.copytree(ROOT / folder, root / folder)
+    shutil.copy(ROOT / "Procfile", root)
+    nowhere = "http://127.0.0.1:9"
+    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), nowhere)
+    stack = stacks(f"{ODD}/data", root, RANEF_HEARTBEAT_INTERVAL="0.2", **proxies)
+    ready = f"ranef is ready. It answers at http://127.0.0.1:{stack.port} "
+    eventually(lambda: ready in stack.output(), 120.0)
+    assert stack.output().count(ready) == 1
+    # It was so when it was said, and nothing of Celery's stands in the way.
+    assert stack.answers("/readyz?workers=1") == 200
+    for noise in ("superuser", "[queues]", "transport:"):
+        assert noise not in stack.output()
+    assert (tmp_path / ODD / "data" / "valkey" / "appendonlydir").is_dir()
+    stop(stack, signal.SIGINT)
+
+
 def test_nothing_outlives_a_killed_supervisor_or_a_server_that_died(stacks: Callable[..., Stack]) -> None:
     stack = stacks()
     await_ready(stack)
     family = stack.family()
     stack.process.kill()
     stack.process.wait()
-    eventually(lambda: not left_of(family), 3.0)
+    eventually(lambda: not left_of(family), 10.0)
     again = stacks()  # on the data that are left
     await_ready(again)
     family = again.family()
