@@ -63,6 +63,7 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
 
 .ranef/uv:
 	@test -n "$(PYTHON)" || { echo "ranef needs Python 3.11 or newer" >&2; exit 1; }
+	@echo "Installing uv, and then what uv.lock lists …"
 	$(PYTHON) -m venv .ranef/uv
 	.ranef/uv/bin/pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)" || { rm -rf .ranef/uv; exit 1; }
 
