@@ -143,6 +143,6 @@ def _schema(fit_id: str, plan: FitPlan) -> dict[str, Any]:
             "required": False,
             "population": False,
         }
-        for name in sorted(encoding.trial_names - known)
+        for name in sorted((encoding.trial_names | encoding.error_names) - known)
     ]
     return {"fit_id": fit_id, "columns": columns}

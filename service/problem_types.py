@@ -280,6 +280,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "The model explains the response exactly, so nothing is left to estimate a residual sd from.",
         "Leave out what determines the response, or give its known errors with `se()`.",
     ),
+    "improper-posterior": ProblemType(
+        422,
+        "Improper posterior",
+        "Under the flat priors of the request the posterior has no finite integral, so that no draws describe it.",
+        "Give the coefficients, or the standard deviations, that the message names proper priors.",
+    ),
     "rank-deficient": ProblemType(
         422,
         "Rank-deficient design",

@@ -11,13 +11,19 @@ from model.frame.design import Design
 from model.frame.estimability import Estimability
 from model.frame.functions import evaluate_one
 from model.frame.learnt import Encoding
-from model.frame.response import encode_response, encode_trials
+from model.frame.response import encode_errors, encode_response, encode_trials
 from model.frame.table import Table
 from model.language.terms import Structure
 
 
 def assemble(
-    encoding: Encoding, table: Table, structure: Structure, *, response: bool, trials: bool = True
+    encoding: Encoding,
+    table: Table,
+    structure: Structure,
+    *,
+    response: bool,
+    trials: bool = True,
+    errors: bool = False,
 ) -> Design:
     """The arrays of a design, with the grouping factors of `structure`; raises InvalidModel with every issue."""
     issues: list[Issue] = []
@@ -50,7 +56,9 @@ def assemble(
     if not response:
         told = trials and encoding.trial_names <= set(table.names)
         counts = encode_trials(encoding.parsed.response, table, encoding.variables) if told else None
-        return replace(design, trials=counts)
+        told = errors and encoding.error_names <= set(table.names)
+        error = encode_errors(encoding.parsed.response, table, encoding.variables) if told else None
+        return replace(design, trials=counts, standard_error=error)
     left = encode_response(encoding.parsed.response, table, encoding.variables, encoding.outcomes)
     return replace(
         design,

@@ -8,8 +8,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-import numpy as np
-
 from model import limits
 from model.errors import Costly, InvalidModel, Issue, Notice
 from model.frame import checks
@@ -116,7 +114,6 @@ def _learn(
     learnt = replace(
         encoding,
         x_means=tuple(mean for name, mean in means if name not in left_out),
-        singletons=tuple(factor.name for factor in design.factors if _all_alone(factor)),
         constants=constants,
         aliased=lost,
         combinations=learn_combinations(aliases, design.x),
@@ -144,19 +141,23 @@ def encode(
     response: bool = True,
     factors: Collection[str] | None = None,
     trials: bool = True,
+    errors: bool = False,
 ) -> Design:
     """The arrays of a data set, by what was learnt; raises InvalidModel with every issue.
 
     With `response` the data are complete like the training data, whose design is reproduced, with the same
     rows dropped. Without it they are rows to be predicted: columns of the response's side are not needed
-    (but `trials(n)` is read where the data have n and `trials` are asked for), a missing grouping value has index -1,
-    and levels that were not learnt are `new_levels`. `factors` are the grouping factors that matter, all unless said:
-    the columns of the others need not be there, and the design is without them.
+    (but `trials(n)` is read where the data have n and `trials` are asked for, and `se(s)` where they have s and
+    `errors` are), a missing grouping value has index -1, and levels that were not learnt are `new_levels`. `factors`
+    are the grouping factors that matter, all unless said: the columns of the others need not be there, and the design
+    is without them.
     """
     structure = encoding.structure if factors is None else encoding.structure.only(factors)
     predictors = structure.predictor_names
     if not response and trials and encoding.trial_names <= set(table.names):
         predictors = predictors | encoding.trial_names
+    if not response and errors and encoding.error_names <= set(table.names):
+        predictors = predictors | encoding.error_names
     names = predictors | structure.group_names
     if response:
         names = names | set(encoding.parsed.response.names)
@@ -171,7 +172,7 @@ def encode(
         _, _, issues = checks.complete_rows(complete, "error")
     if issues := issues or list(_too_many_cells(encoding, used.rows)):
         raise InvalidModel(issues)
-    return assemble(encoding, used, structure, response=response, trials=trials)
+    return assemble(encoding, used, structure, response=response, trials=trials, errors=errors)
 
 
 def _spreads(table: Table, names: frozenset[str]) -> dict[str, Spread]:
@@ -255,10 +256,6 @@ def _ambiguous(encoding: Encoding) -> Iterator[Issue]:
         for name in (name for name, count in Counter(names).items() if count > 1):
             message = f"Two columns of {owner} would both be called {name}; rename a column or a level."
             yield Issue("ambiguous-name", message, "/formula")
-
-
-def _all_alone(factor: FactorDesign) -> bool:
-    return bool(np.bincount(factor.index).max() == 1)
 
 
 def _constants(encoding: Encoding, table: Table, factor: FactorDesign) -> Iterator[str]:

@@ -60,3 +60,27 @@ def constant_slopes(factor: FactorDesign) -> Iterator[Notice]:
             )
             advice = f"Leave {name} out of the bar on {factor.name}; it can stand among the other terms."
             yield Notice("constant_slope", message, "warning", (f"sd[{factor.name}][{name}]",), advice)
+
+
+_LEVELS = 20_000
+"""Whose covariates are looked at, at most."""
+
+
+def saturated(factor: FactorDesign) -> bool:
+    """Whether the deviations of every level fit its rows exactly, whatever the response: no row is left for a residual.
+
+    Of very many levels the first are looked at.
+    """
+    rows = np.bincount(factor.index, minlength=len(factor.levels))
+    k = factor.z.shape[1]
+    if rows.max(initial=0) > k:
+        return False
+    if k == 1:
+        return bool(np.all(factor.z != 0.0))
+    order = np.argsort(factor.index, kind="stable")
+    order = order[: int(rows[:_LEVELS].sum())]
+    level = factor.index[order]
+    within = np.arange(len(order)) - (np.cumsum(rows) - rows)[level]
+    z = np.zeros((min(len(rows), _LEVELS), k, k))
+    z[level, within] = factor.z[order] / np.maximum(np.abs(factor.z).max(axis=0), 1e-300)
+    return bool(np.array_equal(np.linalg.matrix_rank(z), rows[:_LEVELS]))

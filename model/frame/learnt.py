@@ -52,8 +52,8 @@ class Encoding:
     `dropped` are the numbers of the rows left out for missing values, `aliased` the columns of X left out as
     linear combinations of others, and `combinations` says of which; `x_means` (coef,) are the means of X's columns
     over the rows used;
-    `singletons` are the factors that have one row in every level; `constants` are, of each factor, the variables
-    that have one value in all rows of a level; `outcomes` are the levels of a response that holds text;
+    `constants` are, of each factor, the variables that have one value in all rows of a level; `outcomes` are the
+    levels of a response that holds text;
     `spreads` say where the numbers of each predictor lie.
     """
 
@@ -63,7 +63,6 @@ class Encoding:
     levels: tuple[tuple[Level, ...], ...]
     rows: int
     x_means: tuple[float, ...] = ()
-    singletons: tuple[str, ...] = ()
     constants: tuple[tuple[str, ...], ...] = ()
     outcomes: tuple[Value, ...] = ()
     dropped: tuple[int, ...] = ()
@@ -140,6 +139,12 @@ class Encoding:
         node = self.parsed.response.trials
         return frozenset() if node is None else frozenset(column_names(node))
 
+    @cached_property
+    def error_names(self) -> frozenset[str]:
+        """The columns that say the standard error of a row, by which its new responses scatter."""
+        node = self.parsed.response.addition("se")
+        return frozenset() if node is None else frozenset(column_names(node))
+
     def bases(self, structure: Structure) -> tuple[tuple[Call, Basis], ...]:
         """The polynomials and splines of the terms of a structure."""
         nodes = (below for variable in structure.variables for below in walk(variable))
@@ -173,7 +178,6 @@ class Encoding:
             ],
             "rows": self.rows,
             "x_means": list(self.x_means),
-            "singletons": list(self.singletons),
             "constants": list(map(list, self.constants)),
             "outcomes": list(self.outcomes),
             "dropped": list(self.dropped),
@@ -200,7 +204,6 @@ class Encoding:
             ),
             rows=document["rows"],
             x_means=tuple(document["x_means"]),
-            singletons=tuple(document["singletons"]),
             constants=tuple(map(tuple, document["constants"])),
             outcomes=tuple(document["outcomes"]),
             dropped=tuple(document["dropped"]),

@@ -139,6 +139,21 @@ def encode_trials(response: Response, table: Table, variables: Variables) -> Flo
     return trials
 
 
+def encode_errors(response: Response, table: Table, variables: Variables) -> Float | None:
+    """The standard errors of rows to be predicted: (row,). Raises InvalidModel where they are not above zero."""
+    node = response.addition("se")
+    if node is None:
+        return None
+    error = evaluate_one(node, table, variables.memory)
+    bad = np.flatnonzero(~(error > 0))
+    if len(bad):
+        name = first_column(node)
+        message = f"se({node}) must be above zero, and is not in {len(bad)} rows (first: row {bad[0]})."
+        pointer = "/data" if name is None else table.pointer(name)
+        raise InvalidModel(Issue("invalid-response", message, pointer, column=name))
+    return error
+
+
 def _places(response: Response, table: Table, outcomes: Sequence[Value]) -> Float:
     assert isinstance(response.value, Name)
     present, index = distinct(table[response.value.name])

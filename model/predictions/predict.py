@@ -168,6 +168,8 @@ class Prediction:
         responses = np.empty_like(mean)
         for row, expected in enumerate(mean):
             trials = None if design.trials is None else design.trials[row : row + 1]
+            if design.standard_error is not None:
+                own["sigma"] = design.standard_error[row : row + 1]
             # A row's noise is its own, so it does not matter how many rows are predicted beside it.
             source = stream(self.seed, "predict", start + row)
             responses[row] = family.draw(source, expected, own, trials)
@@ -216,7 +218,14 @@ def encode_rows(
     Raises InvalidModel for terms that the model does not have, and where the rows cannot be encoded.
     """
     kept = kept_effects(posterior.encoding, group_effects)
-    return encode(posterior.encoding, table, response=False, factors=kept, trials=kind != "linpred")
+    return encode(
+        posterior.encoding,
+        table,
+        response=False,
+        factors=kept,
+        trials=kind != "linpred",
+        errors=kind == "predict",
+    )
 
 
 def summarize_contrasts(contrasts: Sequence[RowContrast], draws: Float, prob: float) -> list[dict[str, Any]]:
@@ -306,6 +315,11 @@ def _refuse_without_scale(posterior: Posterior, design: Design) -> None:
             "New counts need the trials of each row: the columns of trials(n), or both sides of cbind(s, f)."
         )
         raise InvalidModel(Issue("response-mismatch", message, "/kind"))
-    if any(name not in posterior.parameters for name in family.parameters):
-        message = "The fit was told the standard error of each row; those of new rows are not known."
+    known_error = posterior.encoding.parsed.response.addition("se")
+    if known_error is not None and design.standard_error is None:
+        names = listing(sorted(posterior.encoding.error_names))
+        message = (
+            f"The formula says the standard error of each row, se({known_error}), and new responses scatter by it:"
+            f" the rows need {names} too."
+        )
         raise InvalidModel(Issue("response-mismatch", message, "/kind"))

@@ -7,6 +7,7 @@ import numpy as np
 
 from model.errors import Notice
 from model.frame.design import Float
+from model.results.convergence import FEWEST_DRAWS
 from model.results.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ R_HAT_LIMIT = 1.01
 ESS_PER_CHAIN_LIMIT = 100
 PARETO_K_LIMIT = 0.7
 _BOUNDED = 10.0
+_BEYOND = 1e100
 _MINOR = 0.01
 """Share of draws around minor modes from which they are worth a word."""
 SEPARATION_LIMIT = 3.0
@@ -60,12 +62,34 @@ def notices(
 ) -> tuple[Notice, ...]:
     """The structured warnings that a finished fit deserves."""
     found = [
+        *_numbers(estimates, posterior.draws),
         *_convergence(estimates, posterior.chains),
         *_sampler(statistics, posterior),
         *_boundary(estimates, posterior),
         *_separation(posterior),
     ]
     return tuple(found)
+
+
+def _numbers(estimates: Mapping[str, Estimate], draws: int) -> Iterable[Notice]:
+    """Figures that are no numbers, or beyond all that data are about."""
+    lost = tuple(name for name, e in estimates.items() if _is_lost(e, draws))
+    if lost:
+        message = (
+            "Figures of these parameters cannot be computed, or are of a size that no data have: their posterior may be"
+            " improper, so that no draws describe it."
+        )
+        advice = (
+            "Give the coefficients proper priors, for instance normal(0, 10), and look at units and weights."
+        )
+        yield Notice("no_numbers", message, "serious", lost, advice)
+
+
+def _is_lost(e: Estimate, draws: int) -> bool:
+    figures = (e.mean, e.sd, e.median, e.lower, e.upper)
+    if not all(np.isfinite(figures)) or max(map(abs, figures)) > _BEYOND:
+        return True
+    return e.sd > 0 and draws >= FEWEST_DRAWS and None in (e.r_hat, e.ess_bulk, e.ess_tail)
 
 
 def _convergence(estimates: Mapping[str, Estimate], chains: int) -> Iterable[Notice]:
