@@ -59,7 +59,7 @@ def test_405_says_what_is_allowed(client: TestClient) -> None:
     [
         {},
         {"Content-Type": "text/csv"},
-        {"Content-Type": "application/json; charset=latin-1"},
+        {"Content-Type": "application/json; charset=none-such"},
         {"Content-Type": "application/json", "Content-Encoding": "br"},
     ],
 )
@@ -91,15 +91,15 @@ def test_json_may_be_asked_for_in_many_ways(client: TestClient, accept: str) -> 
         b'{"formula": "y ~ x", "formula": "y ~ 1"}',
         b'{"formula": 1} trailing',
         b"[" * 100_000,
-        b"\xef\xbb\xbf{}",
-        "{}".encode("utf-16"),
     ],
 )
 def test_what_is_not_json_is_refused(client: TestClient, body: bytes) -> None:
     check(client.post("/v1/fits", content=body, headers=JSON), 400, "invalid-json")
 
 
-@pytest.mark.parametrize("body", [b"null", b"[]", b'"y ~ x"', b"1", b"{}"])
+@pytest.mark.parametrize(
+    "body", [b"null", b"[]", b'"y ~ x"', b"1", b"{}", b"\xef\xbb\xbf{}", "{}".encode("utf-16")]
+)
 def test_a_body_that_is_no_request_is_refused(client: TestClient, body: bytes) -> None:
     for path in ("/v1/fits", "/v1/formulas/check"):
         answer = client.post(path, content=body, headers=JSON)
