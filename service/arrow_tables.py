@@ -24,6 +24,8 @@ from service.settings import Limits
 
 _FILE_MAGIC, _FIRST_FEATHER = b"ARROW1", b"FEA1"
 _FILE_HEAD = 8  # bytes of the magic with its padding
+_FILE_TAIL = 10  # bytes of the footer's length and of the magic
+_PARQUET_MAGIC = b"PAR1"
 
 
 def read_arrow(data: bytes, limits: Limits) -> Table:
@@ -54,6 +56,12 @@ def read_arrow(data: bytes, limits: Limits) -> Table:
         if in_file:
             if pa.ipc.open_file(whole).num_record_batches != len(batches):
                 raise pa.ArrowInvalid("the footer names other batches")
+            (footer,) = struct.unpack("<i", data[-_FILE_TAIL : -len(_FILE_MAGIC)])
+            if _FILE_HEAD + end + footer + _FILE_TAIL != len(data):
+                message = (
+                    f"The file ends at byte {_FILE_HEAD + end:,}, and more than its footer follows; send one."
+                )
+                raise InvalidModel(Issue("invalid-arrow", message))
         elif content[end:].to_pybytes().strip(b"\0"):
             message = (
                 f"The stream ends at byte {end:,}, and more follows; send one stream with all its batches."
@@ -80,6 +88,14 @@ def read_parquet(data: bytes, limits: Limits) -> Table:
         refuse_too_large(len(found.schema_arrow), found.metadata.num_rows, limits)
         refuse_types(found.schema_arrow)
         _refuse_inflated(found.metadata, len(data), limits)
+        # A file ends with its footer's length and the magic, with which it begins, too.
+        (footer,) = struct.unpack("<I", data[-8:-4])
+        second = data.find(_PARQUET_MAGIC * 2, _end_of_pages(found.metadata), len(data) - 8 - footer)
+        if second >= 0:
+            message = (
+                f"One file ends at byte {second + 4:,} and another follows; send one with all row groups."
+            )
+            raise InvalidModel(Issue("invalid-parquet", message))
         coded = _coded(found.schema_arrow) - _without_dictionary(found.metadata)
         texts = [field.name for field in found.schema_arrow if pa.types.is_string(field.type)]
         table = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts).read(use_threads=False)
@@ -110,6 +126,17 @@ def _refuse_inflated(metadata: pq.FileMetaData, sent: int, limits: Limits) -> No
         raise InvalidModel(too_many("values", values, limits.cells))
     if (cap := limits.unpacked_bytes(sent)) < max(unpacked, 8 * values):
         raise InvalidModel(too_many("bytes, unpacked,", max(unpacked, 8 * values), cap))
+
+
+def _end_of_pages(metadata: pq.FileMetaData) -> int:
+    """The byte behind the last piece of a column, where only indexes and the footer follow."""
+    if not metadata.num_row_groups:
+        return 0
+    group = metadata.row_group(metadata.num_row_groups - 1)
+    chunks = [group.column(number) for number in range(metadata.num_columns)]
+    starts = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
+    ends = [start + chunk.total_compressed_size for start, chunk in zip(starts, chunks, strict=True)]
+    return max(0, *map(int, ends))
 
 
 def _read(read: Callable[[], Table], code: str, what: str) -> Table:

@@ -159,7 +159,7 @@ def _described(request: Request, accepted: tuple[str, ...]) -> _Format:
             refusal = "The charset is none that is known here; send UTF-8, UTF-16 or a charset such as windows-1252."
     if refusal is not None:
         raise Refusal("unsupported-media-type", refusal, headers={"Accept": ", ".join(accepted)})
-    return _Format(media_type, charset, "\t" if sent == TAB_SEPARATED else None)
+    return _Format(media_type, charset, "\t" if sent in (TAB_SEPARATED, "text/tsv") else None)
 
 
 async def _receive(request: Request, limit: int, seconds: float) -> bytes:

@@ -41,12 +41,28 @@ _KNOWN = {
     codecs.lookup("ascii").name: "utf-8",
     codecs.lookup("utf-8-sig").name: "utf-8",
 }
+_LABELS = {
+    **dict.fromkeys(("unicode-1-1-utf-8", "unicode11utf8", "unicode20utf8", "x-unicode20utf8"), "utf-8"),
+    **dict.fromkeys(("ucs-2", "iso-10646-ucs-2", "unicode", "csunicode", "unicodefeff"), "utf-16-le"),
+    **dict.fromkeys(("unicodefffe",), "utf-16-be"),
+    **{f"x-cp{page}": f"cp{page}" for page in range(1250, 1259)},
+    **dict.fromkeys(("mac", "x-mac-roman"), "mac-roman"),
+    **dict.fromkeys(("windows-31j", "ms_kanji", "x-sjis"), "cp932"),
+    "x-gbk": "gbk",
+    "x-euc-jp": "euc_jp",
+    "x-x-big5": "big5",
+    "dos-874": "cp874",
+    "ks_c_5601-1987": "cp949",
+}
+"""Labels of the Encoding standard (section 4.2) that Python does not know, or knows as something else."""
 _NAMES = {f"cp{page}": f"windows-{page}" for page in range(1250, 1259)}
 """The registered names of codecs that Python calls otherwise."""
 
 
 def known_charset(name: str) -> str | None:
     """Give the codec of a charset, however it is spelled; None if it is none of the usual ones."""
+    if name in _LABELS:
+        return _LABELS[name]
     try:
         return _KNOWN.get(codecs.lookup(name).name)
     except (LookupError, ValueError):
@@ -56,7 +72,8 @@ def known_charset(name: str) -> str | None:
 def to_utf8(data: bytes, charset: str | None) -> tuple[bytes, str]:
     """Give the same text in UTF-8, and the charset it was in; `charset` is what the sender said, as a codec.
 
-    Bytes that claim to be UTF-8 are given as they are, for whoever reads them to judge. Raises InvalidModel where
+    Bytes that claim to be UTF-8 are given as they are, for whoever reads them to judge. A mark that was written twice,
+    as when files with one were joined by a program that writes another, is left out twice. Raises InvalidModel where
     bytes are none of the charset.
     """
     for mark, marked in _MARKS:
@@ -64,10 +81,16 @@ def to_utf8(data: bytes, charset: str | None) -> tuple[bytes, str]:
             data, charset = data[len(mark) :], marked
             break
     if charset is None or charset == "utf-8":
-        return data, "utf-8"
+        return _unmarked(data), "utf-8"
     name = _NAMES.get(charset, charset)
     try:
-        return data.decode(charset).encode(), name
+        return _unmarked(data.decode(charset).encode()), name
     except UnicodeDecodeError as error:
         message = f"Byte {error.start} is not {name}, which the body is said to be."
         raise InvalidModel(Issue("invalid-text", message)) from None
+
+
+def _unmarked(text: bytes) -> bytes:
+    while text.startswith(codecs.BOM_UTF8):
+        text = text[len(codecs.BOM_UTF8) :]
+    return text

@@ -21,6 +21,7 @@ from service.csv_dialect import Dialect, find_dialect
 from service.settings import Limits
 
 _LISTED = 5
+_TWICE = "rename one, and if the header has several lines (a MultiIndex of pandas), join them into one"
 _WITHOUT_NAME = "leave it out (row.names = FALSE in R, index=False in pandas), or name it in the header"
 
 
@@ -47,7 +48,7 @@ def read_csv(data: bytes, limits: Limits, options: CsvOptions) -> tuple[Table, d
     dialect = find_dialect(data, options.separator)
     names = [name.strip() for name in dialect.names]
     issues = [
-        Issue("invalid-csv", f"The header names column {name!r} more than once.", column=name)
+        Issue("invalid-csv", f"The header names column {name!r} more than once; {_TWICE}.", column=name)
         for name in dict.fromkeys(names)
         if name and names.count(name) > 1
     ]
@@ -80,16 +81,16 @@ def read_csv(data: bytes, limits: Limits, options: CsvOptions) -> tuple[Table, d
 
 
 def _refuse_broken(data: bytes) -> None:
+    if b"\0" in data:
+        advice = "name its charset, as in `Content-Type: text/csv; charset=utf-16le`"
+        message = f"There are zero bytes in the text (the first: byte {data.index(0)}); {advice}."
+        raise InvalidModel(Issue("invalid-csv", message))
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         advice = "name its charset, as in `Content-Type: text/csv; charset=windows-1252`"
         message = f"Byte {error.start} is not UTF-8; {advice}."
         raise InvalidModel(Issue("invalid-csv", message)) from None
-    if "\0" in text:
-        advice = "name its charset, as in `Content-Type: text/csv; charset=utf-16le`"
-        message = f"There are zero bytes in the text; {advice}."
-        raise InvalidModel(Issue("invalid-csv", message))
     if text.count('"') % 2:
         raise InvalidModel(Issue("invalid-csv", "A quote is opened and not closed."))
 
@@ -119,17 +120,34 @@ def _rows(data: bytes, dialect: Dialect) -> pa.Table:
             ),
         )
     except pa.ArrowInvalid:
+        if not data[dialect.start :].strip().count(b"\n") + data[dialect.start :].strip().count(b"\r"):
+            raise InvalidModel(Issue("no-rows", "The CSV has a header and no rows.")) from None
         raise InvalidModel(Issue("invalid-csv", "The body cannot be read as CSV.")) from None
+    if rows.column_names != list(names) and not wrong:
+        message = "The header cannot be read for certain; quote the whole of a name or nothing of it."
+        raise InvalidModel(Issue("invalid-csv", message))
     if wrong:
         listed = ", ".join(f"row {row.number} has {row.actual_columns}" for row in wrong[:_LISTED])
         message = (
             f"{len(wrong)} rows do not have the {len(names)} cells of the header (which is row 1): {listed}."
             f" Cells were read with a {dialect.name} between them; `sep` names another separator."
         )
-        if not rows.num_rows and all(row.actual_columns == len(names) + 1 for row in wrong[:_LISTED]):
-            message += " If a row begins with its name, write it without: row.names = FALSE in R."
-        raise InvalidModel(Issue("invalid-csv", message))
+        raise InvalidModel(Issue("invalid-csv", f"{message}{_advice(wrong, dialect, rows.num_rows)}"))
     return rows
+
+
+def _advice(wrong: list[pyarrow.csv.InvalidRow], dialect: Dialect, right: int) -> str:
+    """What may be the matter with rows of other lengths than the header."""
+    some = wrong[:_LISTED]
+    if dialect.names[0].startswith("#"):
+        return " The header must be the first line; leave out lines of comment."
+    if right or any(row.actual_columns != len(dialect.names) + 1 for row in some):
+        return ""
+    if len(dialect.names) == 1 and dialect.separator == ",":
+        return " If the commas are decimal marks, say `sep=semicolon&decimal=comma`."
+    if all(row.text.rstrip("\r\n").endswith(dialect.separator) for row in some):
+        return f" They end with a {dialect.name}; the header must too, or no row may."
+    return " If a row begins with its name, write it without: row.names = FALSE in R."
 
 
 def _whole(cells: pa.ChunkedArray) -> pa.Array:

@@ -6,7 +6,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
@@ -181,7 +181,7 @@ async def only_known_parameters(request: Request) -> None:
         for name in dict.fromkeys(given)
         if name not in known and _object_of(name) not in objects
     ]
-    lists = {field.alias for field in fields if get_origin(field.field_info.annotation) is list}
+    lists = {field.alias for field in fields if _takes_several(field.field_info.annotation)}
     errors += [
         {"loc": ("query", name), "msg": "given more than once"}
         for name, count in Counter(given).items()
@@ -191,6 +191,11 @@ async def only_known_parameters(request: Request) -> None:
         # What is wrong with the known ones would otherwise be said only the next time.
         _, invalid = request_params_to_args(fields, request.query_params)
         raise RequestValidationError([*errors, *invalid])
+
+
+def _takes_several(annotation: object) -> bool:
+    """Whether a parameter is a list, or a list or nothing."""
+    return get_origin(annotation) is list or any(get_origin(part) is list for part in get_args(annotation))
 
 
 def _has_tenant(dependant: Dependant) -> bool:

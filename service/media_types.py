@@ -14,6 +14,7 @@ TAB_SEPARATED = "text/tab-separated-values"
 
 ALIASES = {
     TAB_SEPARATED: CSV,
+    "text/tsv": CSV,
     "text/x-csv": CSV,
     "text/comma-separated-values": CSV,
     "application/csv": CSV,

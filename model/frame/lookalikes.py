@@ -4,6 +4,7 @@ Such a column can group rows, but is no covariate: a coefficient for each text w
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,14 +30,30 @@ DOUBTFUL_TEXTS = frozenset(
 _SELDOM_LEVELS = MISSING_TEXTS | DOUBTFUL_TEXTS - {"None", "none", "NONE"}
 
 _PLAIN = re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_MONEY = r"(?:[$€£¥₹]|EUR|USD|GBP|CHF)"
-_OTHER = re.compile(
-    rf"(?:[<>≤≥~≈]=?\s*)?[+\-−]?\s*{_MONEY}?\s*[+\-−]?"
-    r"(?:(?:0|[1-9]\d{0,2})(?:[,.'’\s]\d{3})+(?:[.,]\d+)?|(?:0|[1-9]\d*)(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?"
-    rf"\s*(?:[%‰]|{_MONEY})?|[+-]?(?:inf|Inf|INF|Infinity)"
+_MONEY = (
+    r"(?:(?:[A-Z]{1,3})?[$€£¥₹₽₩₺₪฿]|EUR|USD|GBP|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|HUF|BRL|CAD|AUD"
+    r"|kr\.?|zł|Rs\.?)"
 )
+_DIGITS = (
+    r"(?:\d{1,3}(?:[,.'’\s]\d{2,3})*[,.'’\s]\d{3}(?:[.,]\d+)?|\d+(?:[.,]\d*)?|[.,]\d+)(?:[eEdD][+-]?\d+)?"
+)
+"""Digits with thousands or without; those of other scripts and zeros at the beginning, too."""
+_SIGN = r"[+\-−]?"
+_OTHER = re.compile(
+    rf"[\"'`]?\(?"
+    rf"(?:(?:[<>≤≥~≈]=?\s*)?{_SIGN}\s*{_MONEY}?\s*{_SIGN}{_DIGITS}\s*(?:[%‰]|{_MONEY})?{_SIGN}"
+    rf"|[+-]?(?:inf|Inf|INF|Infinity)|0[xX][0-9a-fA-F]+)"
+    r"\)?[\"']?"
+)
+_WITH_UNIT = re.compile(rf"{_SIGN}{_DIGITS}\s*(?P<unit>[^\W\d_]{{1,12}}[²³]?(?:[/^·][\w²³]{{1,6}})?|°[CFK]?)")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_ONE_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)\.?"
+)
+_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +)?"
 _DATE = re.compile(
+    rf"\d{{4}}[-/](?:0?[1-9]|1[0-2])|{_ONE_MONTH}(?:[-/ ]\d{{4}}|[-/']\d{{2}})|{_WEEKDAY}"
     r"(?:\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{2}(?:\d{2})?"
     rf"|\d{{1,2}}[ .-]*{_MONTH}[ ,.-]*\d{{2}}(?:\d{{2}})?|{_MONTH} *\d{{1,2}},? *\d{{4}})(?:[T ,]+\d{{1,2}}:\d{{2}}.*)?"
     r"|\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[ap]m)?",
@@ -48,6 +65,8 @@ _SHOWN_CHARACTERS = 30
 _LOOKED_AT = 5_000
 """Distinct texts of a column that are looked at, evenly spread over all of them."""
 _FEW_LEVELS = 5
+_LONGEST = 80
+"""Characters of a number or a date, however it is written; a longer text costs no search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +87,20 @@ def doubt_of(column: Column) -> Doubt | None:
     seen = used[:: -(-len(used) // _LOOKED_AT)]
     texts = [column.dictionary[code] for code in seen.tolist()]
     weights = counts[seen]
-    dates = np.array([_DATE.fullmatch(text.strip()) is not None for text in texts])
+    stripped = [text.strip() if len(text) <= _LONGEST else "" for text in texts]
+    dates = np.array([_DATE.fullmatch(text) is not None for text in stripped])
     if 2 * weights[dates].sum() > weights.sum():
         return Doubt(
             "date-covariate", "holds dates; give a number, such as the days since the first of them."
         )
     plain = np.array([_PLAIN.fullmatch(text) is not None for text in texts])
-    numbers = plain | np.array([_OTHER.fullmatch(text.strip()) is not None for text in texts])
-    if 2 * weights[numbers].sum() > weights.sum():
-        return Doubt("column-type", _numbers(column, seen[~plain], int(weights[~plain].sum()), rows))
+    numbers = plain | np.array([_OTHER.fullmatch(text) is not None for text in stripped])
+    numbers |= _with_unit(stripped)
+    many = np.count_nonzero(numbers) > max(_FEW_LEVELS, len(texts) / 2)
+    if many or 2 * weights[numbers].sum() > weights.sum():
+        # What is no number in any notation is named first.
+        odd = np.concatenate([seen[~numbers], seen[numbers & ~plain]])
+        return Doubt("column-type", _numbers(column, odd, int(weights[~plain].sum()), rows))
     if len(used) == rows > 2 or (len(used) > _FEW_LEVELS and 3 * len(used) > 2 * rows):
         predicate = (
             f"is text with {len(used):,} levels in {rows:,} rows, so that nearly every row would have a coefficient"
@@ -93,6 +117,16 @@ def levels_for_missing(column: Column) -> list[str]:
     found = [code for code, text in enumerate(column.dictionary) if text in _SELDOM_LEVELS]
     present = np.isin(np.array(found, dtype=np.int64), column.values)
     return [column.dictionary[code] for code, there in zip(found, present.tolist(), strict=True) if there]
+
+
+def _with_unit(texts: list[str]) -> NDArray[np.bool_]:
+    """Which texts are numbers with the unit that most have, such as `5 kg`; none, if few, as doses are levels."""
+    found = [_WITH_UNIT.fullmatch(text) for text in texts]
+    units = Counter(match["unit"] for match in found if match is not None and match["unit"])
+    unit, count = units.most_common(1)[0] if units else ("", 0)
+    if count <= _FEW_LEVELS:
+        return np.zeros(len(texts), dtype=np.bool_)
+    return np.array([match is not None and match["unit"] == unit for match in found])
 
 
 def show(text: str) -> str:

@@ -246,3 +246,14 @@ def test_times_of_old_parquet_files_are_read(client: TestClient) -> None:
     table = pa.table({"at": pa.array([0, 1], pa.timestamp("ns"))})
     pq.write_table(table, sink, use_deprecated_int96_timestamps=True)
     assert upload(client, sink.getvalue(), PARQUET).columns[0].levels_total == 2
+
+
+def test_a_second_file_is_not_left_unread(client: TestClient) -> None:
+    table = pa.table({"y": [1.5, 2.5, 3.5], "g": ["a", "b", "a"]})
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    for one, headers in ((sink.getvalue(), ARROW), (parquet(table), PARQUET)):
+        assert upload(client, one, headers).rows == 3
+        message = refused(client, one + one, headers).errors[0].message
+        assert "send one" in message

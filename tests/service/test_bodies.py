@@ -113,3 +113,29 @@ def test_what_is_no_text_is_refused_with_what_to_do(
     problem = refused(client, content, {"Content-Type": media_type})
     assert (problem.status, problem.type) == (415, "/problems/unsupported-media-type")
     assert advice in (problem.detail or "")
+
+
+@pytest.mark.parametrize("marks", [2, 3])
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16-le"])
+def test_a_mark_that_is_written_again_is_no_part_of_a_name(
+    client: TestClient, marks: int, codec: str
+) -> None:
+    content = ("\ufeff" * marks + "y,x\n1,2\n").encode(codec)
+    answer = client.post("/v1/datasets", content=content, headers={"Content-Type": "text/csv"})
+    assert answer.status_code == 201, answer.text
+    assert [column["name"] for column in answer.json()["columns"]] == ["y", "x"]
+
+
+@pytest.mark.parametrize(
+    ("label", "codec"), [("x-cp1252", "cp1252"), ("ucs-2", "utf-16-le"), ("unicode-1-1-utf-8", "utf-8")]
+)
+def test_labels_of_browsers_are_known(client: TestClient, label: str, codec: str) -> None:
+    headers = {"Content-Type": f"text/csv; charset={label}"}
+    answer = client.post("/v1/datasets", content="y,g\n1,ö\n".encode(codec), headers=headers)
+    assert answer.json()["columns"][1]["levels"] == ["ö"], answer.text
+
+
+def test_utf_16_without_a_mark_is_told_as_that(client: TestClient) -> None:
+    headers = {"Content-Type": "text/csv"}
+    answer = client.post("/v1/datasets", content="y,g\n1,öä\n".encode("utf-16-le"), headers=headers)
+    assert "charset=utf-16le" in answer.json()["errors"][0]["message"]

@@ -297,3 +297,122 @@ def test_predictions_read_csv_as_data_sets_do(client: TestClient, finish: Callab
         assert answer.json().get("mean") == expected, answer.text
     missing = client.post(address, content="x,g\nNA,7\n", headers=CSV)
     assert missing.json()["errors"][0]["code"] == "missing-values"
+
+
+KINDS_OF_NUMBERS: dict[str, Callable[[int], str]] = {
+    "unit": lambda row: f"{row % 7} kg",
+    "unit without a blank": lambda row: f"{row % 7}.5mm",
+    "composed unit": lambda row: f"{row % 7} mg/kg",
+    "degrees": lambda row: f"{row % 7}°C",
+    "accounting": lambda row: f"({row % 7})",
+    "dollars of a country": lambda row: f"R${row % 7}",
+    "currency behind": lambda row: f"{row % 7} kr",
+    "zeros at the beginning": lambda row: f"{row % 20:03}",
+    "decimals with zeros": lambda row: f"{row % 20:02}.5",
+    "hexadecimal": lambda row: hex(row % 7),
+    "Fortran": lambda row: f"{row % 7}.5D+02",
+    "lakhs": lambda row: f"1,{row % 7}0,000",
+    "full width": lambda row: chr(0xFF10 + row % 7),
+    "a mark of text": lambda row: f"'{row % 7}",
+    "quotes within quotes": lambda row: f'"""{row % 7}"""',
+    "blank before a quote": lambda row: f' "{row % 7}"',
+    "a sign behind": lambda row: f"{row % 7}-",
+    "half of them limits": lambda row: str(row) if row % 2 else "<LOD",
+}
+
+
+@pytest.mark.parametrize("written", KINDS_OF_NUMBERS)
+def test_numbers_as_people_write_them_are_no_factor(client: TestClient, written: str) -> None:
+    cells = [KINDS_OF_NUMBERS[written](row) for row in range(ROWS)]
+    lines = [f"{y};{cell};{g}" for (y, _, g), cell in zip(LINES, cells, strict=True)]
+    dataset = upload(client, "\n".join(["y;x;g", *lines]) + "\n")
+    assert [warning.code for warning in dataset.warnings] == ["text_column"]
+    (error,) = check(client, dataset.id)["errors"]
+    assert (error["code"], error["column"]) == ("column-type", "x")
+    assert "(row " in error["message"]
+    for formula in ("y ~ factor(x) + (1 | g)", "y ~ 1 + (1 | x)"):
+        assert check(client, dataset.id, formula)["groups"]
+
+
+@pytest.mark.parametrize("month", ["2024-{:02}", "Jan-{:02}", "Mon, {} Jan 2024", "{} January 2024 10:30"])
+def test_months_and_days_of_the_week_are_dates(client: TestClient, month: str) -> None:
+    cells = [month.format(row % 12 + 1) for row in range(ROWS)]
+    data = {"columns": {"y": [float(line[0]) for line in LINES], "x": cells}}
+    answer = client.post("/v1/formulas/check", json={"formula": "y ~ x", "data": data})
+    assert [error["code"] for error in answer.json()["errors"]] == ["date-covariate"]
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        ["5 mg", "10 mg", "20 mg"],  # doses
+        ["low", "mid", "high"],
+        ["0-9", "10-19", "20+", "1.2.3", "k7"],
+        ["1st", "2nd", "3rd", "4th"],
+        ["decile 10", "jane 25", "2024Q1"],
+        ["3A", "3B", "4A", "4B", "5A", "5B"],
+    ],
+)
+def test_texts_with_a_few_digits_are_levels(client: TestClient, levels: list[str]) -> None:
+    cells = [levels[row % len(levels)] for row in range(ROWS)]
+    data = {"columns": {"y": [float(line[0]) for line in LINES], "x": cells}}
+    answer = client.post("/v1/formulas/check", json={"formula": "y ~ x", "data": data})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["population"]) == len(levels)
+
+
+def test_a_cell_that_is_no_number_is_named_among_decimal_commas(client: TestClient) -> None:
+    content = table("x", ";").replace(".", ",").replace(";x;k7\n", ";5 kg;k7\n")
+    (error,) = check(client, upload(client, content).id)["errors"]
+    assert "'5 kg' (row 7), " in error["message"]
+
+
+def test_missing_texts_are_as_many_as_there_are(client: TestClient) -> None:
+    dataset = upload(client, "a,b\nNA,1\nfoo,-9\nk,3\nl,4\n", query="?missing=foo&missing=-9")
+    assert reading(dataset)["missing"] == {"a": {"foo": 1}, "b": {"-9": 1}}
+    assert dataset.columns[1].type == "integer"
+
+
+def test_empty_lines_before_the_header_are_nothing(client: TestClient) -> None:
+    for content in ("\nx\n1\n\n3\n", "\r\n\r\nx\r\n1\r\n\r\n3\r\n", "sep=;\n\nx\n1\n\n3\n"):
+        dataset = upload(client, content)
+        assert (dataset.rows, dataset.columns[0].type, dataset.columns[0].missing) == (3, "integer", 1)
+
+
+def test_the_line_for_spreadsheets_is_none_of_the_rows(client: TestClient) -> None:
+    expected = upload(client, table("1.5")).id
+    rows = table("1.5", ";")
+    for content, query in (('"sep=;"\n' + rows, ""), ("sep=;\r\n" + rows, "?sep=semicolon")):
+        assert upload(client, content, query=query).id == expected
+
+
+@pytest.mark.parametrize("separator", [" ", "  ", ":", "::", "^", "~", "¦", "\x01"])
+def test_rows_are_never_one_column_by_mistake(client: TestClient, separator: str) -> None:
+    problem = refused(client, table("1.5").replace(",", separator))
+    assert problem.type == "/problems/invalid-csv"
+    assert "seem" in problem.errors[0].message
+
+
+def test_another_separator_than_the_one_that_is_said_is_named(client: TestClient) -> None:
+    tabs = {"Content-Type": "text/tab-separated-values"}
+    for query, headers in (("?sep=tab", CSV), ("", tabs), ("?sep=pipe", CSV)):
+        message = refused(client, table("1.5"), headers, query).errors[0].message
+        assert "by a comma there are 3" in message
+    # A comma may be a part of text.
+    text = upload(client, '"text"\n"a, b"\n"c"\n', query="?sep=tab")
+    assert text.columns[0].levels == ["a, b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("x\n1,5\n2,5\n", "sep=semicolon&decimal=comma"),
+        ("y,x\n1,2,\n3,4,\n", "end with a comma"),
+        ("y,x\n1,2,3\n2,3,4\n", "row.names = FALSE"),
+        ("# made by hand\ny,x\n1,2\n", "lines of comment"),
+        ("y,y\na,b\n1,2\n", "several lines"),
+        ("y,x", "no rows"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_what_to_do(client: TestClient, content: str, said: str) -> None:
+    assert said in refused(client, content).errors[0].message
