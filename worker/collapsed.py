@@ -58,7 +58,7 @@ def sample(
         plan.sampler.draws,
         plan.seed,
         most_proposals_per_draw(problem.shape),
-        elsewhere(problem),
+        elsewhere(problem, climbing=problem.centered),
     )
 
 

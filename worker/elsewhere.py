@@ -21,7 +21,7 @@ _ELSEWHERE = 1.5
 """Around the start: of partial correlations, where it is their atanh, and of what has no size of its own."""
 
 
-def elsewhere(problem: CollapsedProblem, points: int = _POINTS, *, climbing: bool = True) -> Elsewhere:
+def elsewhere(problem: CollapsedProblem, points: int = _POINTS, *, climbing: bool) -> Elsewhere:
     """Where a problem's active hyperparameters may have other modes than the one that a search finds first.
 
     The density is looked at in so many points. A variance may be in one component or in another, so each sd may settle
