@@ -54,7 +54,7 @@ def complete_rows(
         gone |= mask
         if missing == "error":
             rows = np.flatnonzero(mask)
-            shown = listing(rows.tolist(), 5)
+            shown = listing((rows if table.numbers is None else table.numbers[rows]).tolist(), 5)
             message = f"Column {name!r} has missing values in {len(rows)} of {table.rows} rows ({shown})."
             issues.append(Issue("missing-values", message, table.pointer(name), column=name))
     dropped = np.flatnonzero(gone)

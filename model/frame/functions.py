@@ -177,7 +177,7 @@ def _alongside(whole: Node, left: Float, operand: Node, right: Float) -> tuple[F
 def _column(name: str, node: Node, table: Table) -> Float:
     column = table[name]
     if column.kind == "text":
-        doubt = doubt_of(column)
+        doubt = doubt_of(column, table.numbers)
         what = doubt.predicate if doubt is not None and doubt.code == "column-type" else "holds text."
         message = f"Column {name!r}, which {node} uses as a number, {what}"
         raise InvalidModel(Issue("column-type", message, "/formula", node.position, name))

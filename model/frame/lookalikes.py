@@ -77,8 +77,11 @@ class Doubt:
     predicate: str
 
 
-def doubt_of(column: Column) -> Doubt | None:
-    """Say what a column of text was probably meant as, if that is not text with some rows for each of its levels."""
+def doubt_of(column: Column, numbers: NDArray[np.int64] | None = None) -> Doubt | None:
+    """Say what a column of text was probably meant as, if that is not text with some rows for each of its levels.
+
+    `numbers` are those of its rows, if they are not counted from 0.
+    """
     if column.kind != "text" or column.empty:
         return None
     counts = np.bincount(column.values[column.values >= 0], minlength=len(column.dictionary))
@@ -94,13 +97,13 @@ def doubt_of(column: Column) -> Doubt | None:
             "date-covariate", "holds dates; give a number, such as the days since the first of them."
         )
     plain = np.array([_PLAIN.fullmatch(text) is not None for text in texts])
-    numbers = plain | np.array([_OTHER.fullmatch(text) is not None for text in stripped])
-    numbers |= _with_unit(stripped)
-    many = np.count_nonzero(numbers) > max(_FEW_LEVELS, len(texts) / 2)
-    if many or 2 * weights[numbers].sum() > weights.sum():
+    numeric = plain | np.array([_OTHER.fullmatch(text) is not None for text in stripped])
+    numeric |= _with_unit(stripped)
+    many = np.count_nonzero(numeric) > max(_FEW_LEVELS, len(texts) / 2)
+    if many or 2 * weights[numeric].sum() > weights.sum():
         # What is no number in any notation is named first.
-        odd = np.concatenate([seen[~numbers], seen[numbers & ~plain]])
-        return Doubt("column-type", _numbers(column, odd, int(weights[~plain].sum()), rows))
+        odd = np.concatenate([seen[~numeric], seen[numeric & ~plain]])
+        return Doubt("column-type", _numbers(column, odd, int(weights[~plain].sum()), rows, numbers))
     if len(used) == rows > 2 or (len(used) > _FEW_LEVELS and 3 * len(used) > 2 * rows):
         predicate = (
             f"is text with {len(used):,} levels in {rows:,} rows, so that nearly every row would have a coefficient"
@@ -134,13 +137,19 @@ def show(text: str) -> str:
     return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…")
 
 
-def _numbers(column: Column, odd: NDArray[np.int64], count: int, rows: int) -> str:
+def _numbers(
+    column: Column, odd: NDArray[np.int64], count: int, rows: int, numbers: NDArray[np.int64] | None
+) -> str:
     if not len(odd):
         example = column.dictionary[int(column.values[column.values >= 0][0])]
         return f"holds numbers as text, such as {show(example)}; send them as numbers."
+    listed_codes = odd[:_LISTED].tolist()
+    places = [int(np.argmax(column.values == code)) for code in listed_codes]
+    if numbers is not None:
+        places = numbers[places].tolist()
     listed = ", ".join(
-        f"{show(column.dictionary[code])} (row {int(np.argmax(column.values == code))})"
-        for code in odd[:_LISTED].tolist()
+        f"{show(column.dictionary[code])} (row {place})"
+        for code, place in zip(listed_codes, places, strict=True)
     )
     rest = f" and {len(odd) - _LISTED:,} other texts" if len(odd) > _LISTED else ""
     if count == rows:

@@ -60,7 +60,7 @@ def learn_outcomes(
     present = set(values)
     levels = tuple(value for value in given.get(name, values) if value in present)
     if len(levels) != 2:
-        doubt = doubt_of(table[name])
+        doubt = doubt_of(table[name], table.numbers)
         if doubt is not None and doubt.code == "column-type":
             message = f"Column {name!r} {doubt.predicate}"
         else:

@@ -22,11 +22,15 @@ def escape_pointer(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A data set: named columns of equal length, at least one row. `layout` is how the data were sent."""
+    """A data set: named columns of equal length, at least one row. `layout` is how the data were sent.
+
+    `numbers` are those of the rows in the data that were sent, where some were left out since.
+    """
 
     columns: Mapping[str, Column]
     rows: int
     layout: Literal["columns", "records"] = field(default="columns", compare=False)
+    numbers: NDArray[np.int64] | None = field(default=None, compare=False)
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Sequence[object] | NDArray[Any]]) -> Self:
@@ -91,13 +95,14 @@ class Table:
 
     def select(self, names: Iterable[str]) -> Self:
         """Keep only the named columns, in the order given; raises KeyError for a name that is not there."""
-        return type(self)({name: self.columns[name] for name in names}, self.rows, self.layout)
+        return type(self)({name: self.columns[name] for name in names}, self.rows, self.layout, self.numbers)
 
     def take(self, rows: NDArray[Any]) -> Self:
         """Keep only some rows: a boolean mask (row,) or row numbers."""
         columns = {name: column.take(rows) for name, column in self.columns.items()}
         count = int(np.count_nonzero(rows)) if rows.dtype == np.bool_ else len(rows)
-        return type(self)(columns, count, self.layout)
+        numbers = np.arange(self.rows, dtype=np.int64) if self.numbers is None else self.numbers
+        return type(self)(columns, count, self.layout, numbers[rows])
 
     def pointer(self, name: str) -> str:
         """The JSON pointer of a column in the request that brought the data."""

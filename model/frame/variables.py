@@ -175,7 +175,7 @@ def factor_column(node: Node, table: Table) -> str | None:
 
 def _learn_categorical(node: Node, name: str, table: Table, given: Sequence[Value] | None) -> Categorical:
     column = table[name]
-    if given is None and isinstance(node, Name) and (doubt := doubt_of(column)) is not None:
+    if given is None and isinstance(node, Name) and (doubt := doubt_of(column, table.numbers)) is not None:
         # factor(x) says that the texts are meant as levels, and so do levels that are given.
         hint = (
             "" if doubt.code == "too-many-levels" else f" To use each text as a level, write factor({node})."

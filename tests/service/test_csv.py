@@ -416,3 +416,11 @@ def test_another_separator_than_the_one_that_is_said_is_named(client: TestClient
 )
 def test_what_cannot_be_read_is_refused_with_what_to_do(client: TestClient, content: str, said: str) -> None:
     assert said in refused(client, content).errors[0].message
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ log(x) + (1 | g)", "x ~ y + (1 | g)"])
+def test_a_cell_is_named_by_its_row_where_rows_are_left_out(client: TestClient, formula: str) -> None:
+    content = table("1,234").replace("\n", "\n,1.5,k0\n", 1)
+    errors = check(client, upload(client, content).id, formula, missing="drop")["errors"]
+    (error,) = (error for error in errors if error["column"] == "x")
+    assert "'1,234' (row 8)" in error["message"]
