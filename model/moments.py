@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from model.centering import covariates_centered
+from model.collinear import least_squares
 from model.frame.design import Design, FactorDesign, Float
+
+NOISE = 1e-14
+"""What rounding leaves of a constant column's spread, of its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,18 @@ class Moments:
 
 
 def standardize(
-    design: Design, *, center: bool = True, fixed: Sequence[Sequence[bool]] | None = None
+    design: Design,
+    *,
+    center: bool = True,
+    fixed: Sequence[Sequence[bool]] | None = None,
+    collinear: bool = False,
 ) -> Standardized:
     """Center (where there is an intercept, and unless told not to) and scale X and y, and center and scale each
     factor's z.
 
     Weights and known standard errors become row factors. `fixed` are, per factor (coef,), the coefficients whose sds
-    are known, so that they must stay what they are; none by default.
+    are known, so that they must stay what they are; none by default. `collinear` says that some columns of X are
+    combinations of others, or constant.
     """
     assert design.y is not None
     x, y = design.x, design.y - design.offset
@@ -95,12 +104,17 @@ def standardize(
         means[1:] = x[:, 1:].mean(axis=0)
     centered = x - means
     scales = np.sqrt(np.mean(centered**2, axis=0))
+    if collinear:
+        nothing = scales <= NOISE * np.abs(x).max(axis=0)
+        centered[:, nothing], scales[nothing] = 0.0, 1.0
     centered /= scales
     root = np.sqrt(weight)[:, None]
     centered *= root
     # Least squares by QR (not by the normal equations), so that a near-collinear X costs no accuracy here.
     ols = np.zeros(0)
-    if x.shape[1]:
+    if collinear:
+        ols = least_squares(centered, root[:, 0] * y)
+    elif x.shape[1]:
         ols, *_ = linalg.lstsq(centered, root[:, 0] * y, lapack_driver="gelsy", check_finite=False)
     residual = root[:, 0] * y - centered @ ols
     scale = float(np.std(y)) or 1.0

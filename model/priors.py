@@ -4,7 +4,7 @@
 have no effect, with a list of what can be set.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,6 +78,27 @@ def resolve(
         distribution = stated[0] if stated else defaults[class_]
         rows.append(ResolvedPrior(class_, coef, group, distribution, "user" if stated else "default"))
     return tuple(rows)
+
+
+def proper_coefficients(statements: Sequence[PriorStatement]) -> Callable[[str], bool]:
+    """Whether the population coefficient of a name has a proper prior, as far as that is stated or the default.
+
+    It is known before there is a model to resolve priors for; what cannot be read holds nothing.
+    """
+    proper: dict[tuple[str, str | None], bool] = {("Intercept", None): True, ("b", None): False}
+    for statement in statements:
+        if statement.class_ in ("b", "Intercept") and statement.group is None:
+            try:
+                kind = parse_distribution(statement.prior).kind
+            except InvalidModel:
+                kind = Kind.FLAT
+            proper[statement.class_, statement.coef] = kind is not Kind.FLAT
+
+    def is_proper(name: str) -> bool:
+        class_ = "Intercept" if name == "Intercept" else "b"
+        return proper.get((class_, name), proper[class_, None])
+
+    return is_proper
 
 
 def default_location_scale(family: Family, link: str, design: Design) -> tuple[float, float]:

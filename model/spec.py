@@ -16,14 +16,15 @@ from model.distributions import Kind, parse_distribution
 from model.errors import InvalidModel, Issue, Notice
 from model.family import Family, check_response, find_family
 from model.far_covariates import far_covariates
-from model.frame.design import Design, Float
+from model.frame.design import Design
 from model.frame.encoding import Encoding, encode, learn
-from model.frame.identifiability import saturated
+from model.frame.identifiability import Held
 from model.frame.table import Table
 from model.language.formula import parse
 from model.moments import dense_width
-from model.priors import PriorStatement, ResolvedPrior, resolve
+from model.priors import PriorStatement, ResolvedPrior, proper_coefficients, resolve
 from model.propriety import improper
+from model.unidentified import unidentified_residual
 
 ENGINE = "6"
 """Version of the statistics: a change that alters results makes it another, so no old result answers a new request."""
@@ -204,6 +205,7 @@ def prepare(spec: FitSpec, *, cells: int = limits.DESIGN_CELLS) -> FitPlan:
                 levels=spec.levels,
                 missing=spec.missing,
                 aliased=spec.aliased,
+                held=Held(proper_coefficients(spec.priors), spec.center),
                 cells=cells,
             ),
         )
@@ -221,7 +223,7 @@ def prepare(spec: FitSpec, *, cells: int = limits.DESIGN_CELLS) -> FitPlan:
     if issues := list(improper(design, priors, family)):
         raise InvalidModel(issues)
     doubts = (
-        *_unidentified(design, family, priors),
+        *unidentified_residual(design, family, priors),
         *_nothing_estimated(encoding, priors),
         *far_covariates(design, priors, family),
     )
@@ -284,42 +286,6 @@ def choose_method(
             )
         )
     return "nuts", obstacle
-
-
-def _unidentified(design: Design, family: Family, priors: Sequence[ResolvedPrior]) -> Iterator[Notice]:
-    """Warn of a residual sd that only the priors tell from group-level ones.
-
-    There is none where it is known, row by row or altogether; where rows have weights of their own, these tell.
-    """
-    sigma = next((row for row in priors if row.class_ == "sigma"), None)
-    if (family.name, family.link) != ("gaussian", "identity") or sigma is None:
-        return
-    if sigma.distribution.kind is Kind.CONSTANT or _differ(design.weights):
-        return
-    for factor in design.factors:
-        levels, k = len(factor.levels), len(factor.coefficients)
-        if design.rows > levels * k:
-            continue
-        parameters = ("sigma", *(f"sd[{factor.name}][{name}]" for name in factor.coefficients))
-        effects = f"{levels * k} deviations of {factor.name} for {design.rows} rows"
-        if saturated(factor):
-            message = (
-                f"There are {effects}, which fit every row exactly: the residual standard deviation cannot be told"
-                " from theirs, and only the priors do."
-            )
-            severity: Literal["warning", "serious"] = "serious"
-        else:
-            message = (
-                f"There are {effects}: only levels with more rows than deviations tell the residual standard deviation"
-                " from theirs."
-            )
-            severity = "warning"
-        advice = f"Leave {'this factor' if k == 1 else 'a coefficient of this factor, or the factor,'} out."
-        yield Notice("unidentified_residual", message, severity, parameters, advice)
-
-
-def _differ(weights: Float | None) -> bool:
-    return weights is not None and len(set(weights[weights > 0].tolist())) > 1
 
 
 def _all_constant(encoding: Encoding, priors: Sequence[ResolvedPrior]) -> bool:

@@ -290,7 +290,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         422,
         "Rank-deficient design",
         "Some columns of the design are linear combinations of others.",
-        'With `"aliased": "drop"` they are left out, and reported.',
+        'With `"aliased": "drop"` they are left out, and reported; proper priors on them are enough, too.',
     ),
     "design-too-large": ProblemType(422, "Design too large", "The model has more coefficients than allowed."),
     "unknown-family": ProblemType(422, "Unknown family", "There is no family of this name."),

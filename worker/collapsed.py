@@ -275,7 +275,10 @@ def _population(problem: CollapsedProblem, drawn: Drawn, design: Design) -> Floa
     standardized = np.empty((design.x.shape[1], *kept.shape[1:]))
     columns = list(problem.integrated)
     others = [i for i in range(design.x.shape[1]) if i not in columns]
-    standardized[columns] = at.ols[columns, None, None] + at.scale * drawn.coefficients
+    internal = drawn.coefficients
+    if problem.basis is not None:
+        internal = np.tensordot(problem.basis, internal, 1)
+    standardized[columns] = at.ols[columns, None, None] + at.scale * internal
     standardized[others] = kept[: len(others)] * at.scales[others, None, None]
     return np.moveaxis(np.tensordot(at.to_raw, standardized, 1), 0, -1)
 

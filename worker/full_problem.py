@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from model.centering import covariates_centered, least_sizes, prior_row
 from model.distributions import Distribution, Kind
 from model.frame.design import Design, FactorDesign, Float
+from model.moments import NOISE
 from model.priors import ResolvedPrior
 from model.spec import FitPlan
 from worker.coordinates import Coordinates
@@ -130,7 +131,9 @@ def _column_units(design: Design, center: bool) -> tuple[Float, Float]:
     if design.intercept:
         means[1:] = design.x[:, 1:].mean(axis=0)
     scales = np.sqrt(np.mean((design.x - means) ** 2, axis=0))
-    return means, np.where(scales > 0, scales, 1.0)
+    # What rounding leaves of the spread of a constant column is none.
+    varies = scales > NOISE * np.abs(design.x).max(axis=0, initial=0.0)
+    return means, np.where(varies, scales, 1.0)
 
 
 def _coefficients(

@@ -4,11 +4,12 @@ A padded level has sums of zero; a padded column has none either, and a normal p
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from model.collinear import along, directions
 from model.distributions import Kind
 from model.frame.design import Design, FactorDesign, Float
 from model.moments import Coordinates, Moments, accumulate, eliminated_factor, standardize
@@ -52,6 +53,10 @@ class CollapsedProblem:
     upper: Float  # (hyper,)
     coordinates: Coordinates
     moments: Moments
+    sums: Moments
+    """The moments as the program has them: along the directions of `basis` where there is one."""
+    basis: Float | None
+    """Where columns of X are combinations of others: the integrated columns' coefficients (coef, direction)."""
     factors: tuple[FactorDesign, ...]
     """The factors in the program's order: the one that is eliminated level by level first."""
     integrated: tuple[int, ...]
@@ -81,9 +86,12 @@ class CollapsedProblem:
         p = len(self.order)
         columns = [*self.order, p, *(p + 1 + dense_columns(self.factors))]
         rows = block_order(self.factors[0])
-        a, b = self.moments.a[np.ix_(rows, rows)], self.moments.b[np.ix_(rows, columns)]
-        sums = Moments(a, b, self.moments.s[np.ix_(columns, columns)])
-        return Crossed(sums, p + 1, [len(factor.levels) for factor in self.factors[1:]])
+        a, b = self.sums.a[np.ix_(rows, rows)], self.sums.b[np.ix_(rows, columns)]
+        return Crossed(
+            Moments(a, b, self.sums.s[np.ix_(columns, columns)]),
+            p + 1,
+            [len(factor.levels) for factor in self.factors[1:]],
+        )
 
 
 MAX_PROGRAM_WIDTH = 64
@@ -105,11 +113,19 @@ def collapsed_problem(plan: FitPlan, design: Design, *, centered: bool = True) -
     kept = tuple(i for i in range(len(priors)) if i not in integrated)
     # A kept coefficient must be one internal coordinate, so the raw intercept may not mix with it.
     fixed = [[not centered or known for known in fixed_sds(plan, factor)] for factor in design.factors]
-    standardized = standardize(design, center=plan.center or not kept, fixed=fixed)
+    # What is a combination only in rows that have a weight was not found in all of them.
+    collinear = bool(plan.encoding.collinear) or (design.weights is not None and not design.weights.all())
+    standardized = standardize(design, center=plan.center or not kept, fixed=fixed, collinear=collinear)
     at = standardized.coordinates
     factors = _in_order(design.factors)
     mixed = tuple(i for i in integrated if priors[i].distribution.kind in (Kind.STUDENT_T, Kind.CAUCHY))
     moments = accumulate(standardized, design.factors)
+    basis, sums = None, moments
+    if collinear and integrated:
+        basis, rank = directions(standardized.columns[:, list(integrated)])
+        b = along(moments.b, 1, list(integrated), basis, rank)
+        s = along(along(moments.s, 0, list(integrated), basis, rank), 1, list(integrated), basis, rank)
+        sums = replace(moments, b=b, s=s)
     distinct = distinct_levels(moments.a) if len(factors) == 1 else None
     shape = CollapsedShape(
         columns=bucket(len(integrated)),
@@ -121,8 +137,11 @@ def collapsed_problem(plan: FitPlan, design: Design, *, centered: bool = True) -
     places = column_places(shape, len(integrated), len(kept))
     wide = is_wide(factors)
     dense = np.zeros(0, dtype=int) if wide else shape.columns + dense_places(shape, factors)
-    data = {} if wide else padded_sums(shape, moments, order, places, factors, distinct)
+    data = {} if wide else padded_sums(shape, sums, order, places, factors, distinct)
     data |= coefficient_data(plan, shape, at, priors, integrated, mixed)
+    if basis is not None:
+        own = slice(len(integrated))
+        data["to_prior"][own, own] = data["to_prior"][own, own] @ basis
     maps = {factor.name: z_map for factor, z_map in zip(design.factors, at.z_maps, strict=True)}
     units = {name: at.scale * np.diagonal(z_map) for name, z_map in maps.items()}
     scalars, start_values = hyper_scalars(plan, design, shape, at, factors, maps, priors, kept, mixed)
@@ -152,6 +171,8 @@ def collapsed_problem(plan: FitPlan, design: Design, *, centered: bool = True) -
         upper=upper,
         coordinates=at,
         moments=moments,
+        sums=sums,
+        basis=basis,
         factors=factors,
         integrated=integrated,
         order=order,

@@ -20,6 +20,8 @@ _VAGUE = 10.0
 """Standard deviation, in units of the response's own, that holds coefficients which the data leave free."""
 _SMALLEST_SHARE = 0.02
 """Smallest sd, in units of the response's own: nearer to zero nothing changes any more."""
+_LEAST_SHARE = 0.1
+"""Smallest sigma, in units of the response's own, where there are as many coefficients as rows."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ def penalized_fit(family: Family, rows: Rows, x: Float) -> PenalizedFit:
         information = normal.diagonal() - penalty
         sds = _improved_sds(rows, sds, solution[p:], information[p:], scale)
         parameters = _improved_parameters(family, rows, eta, parameters, p + _used(information, penalty, p))
+        if "sigma" in parameters and p >= len(rows.y):
+            # The coefficients alone explain every row; how little they leave says nothing.
+            parameters["sigma"] = max(parameters["sigma"], _LEAST_SHARE * scale)
         if np.max(np.abs(solution - before)) < _TOLERANCE * scale:
             break
     weight, response = _working(family, rows, eta, parameters)

@@ -17,7 +17,7 @@ from model.frame.design import Design, FactorDesign, Level
 from model.frame.estimability import learn_combinations
 from model.frame.functions import evaluate, learn_one
 from model.frame.grouping import learn_levels
-from model.frame.identifiability import aliased_columns, constant_slopes, constant_within
+from model.frame.identifiability import NONE_HELD, Held, aliased_columns, constant_slopes, constant_within
 from model.frame.learnt import Aliased, ColumnNeed, Encoding, Missing
 from model.frame.levels import Value, distinct, listing
 from model.frame.lookalikes import levels_for_missing
@@ -40,16 +40,18 @@ def learn(
     levels: Mapping[str, Sequence[Value]] | None = None,
     missing: Missing = "error",
     aliased: Aliased = "error",
+    held: Held = NONE_HELD,
     cells: int = limits.DESIGN_CELLS,
 ) -> tuple[Encoding, Design]:
     """Learn from training data all that is needed to encode any data, and give their own design, as `encode` would make
     it again; raises InvalidModel with every issue, and Costly if the design would have more than so many `cells`.
 
     `levels` orders the values of categorical columns (and names grouping levels that have no rows), `missing`
-    says what becomes of rows with missing values, `aliased` of columns of X that are combinations of others.
+    says what becomes of rows with missing values, `aliased` of columns of X that are combinations of others; `held`
+    are the coefficients that proper priors hold.
     """
     with _shown_in(formula.source):
-        return _learn(formula.resolve(table.names), table, levels or {}, missing, aliased, cells)
+        return _learn(formula.resolve(table.names), table, levels or {}, missing, aliased, held, cells)
 
 
 _SHOWN = ("several-columns", "column-type", "not-finite")
@@ -77,6 +79,7 @@ def _learn(
     levels: Mapping[str, Sequence[Value]],
     missing: Missing,
     aliased: Aliased,
+    held: Held,
     cells: int,
 ) -> tuple[Encoding, Design]:
     if unknown := checks.unknown_columns(formula, table):
@@ -106,7 +109,10 @@ def _learn(
     if used.rows * _width(encoding) > cells:
         raise Costly
     design = assemble(encoding, used, structure, response=True)
-    aliases, alias_notices = aliased_columns(design.x, design.coefficients, design.intercept, aliased)
+    aliases, alias_notices = aliased_columns(design.x, design.coefficients, design.intercept, aliased, held)
+    collinear = tuple(design.coefficients[alias.column] for alias in aliases) if aliased == "error" else ()
+    if collinear:
+        aliases = ()
     lost = tuple(design.coefficients[alias.column] for alias in aliases)
     left_out = frozenset(lost)
     means = zip(design.coefficients, design.x.mean(axis=0).tolist(), strict=True)
@@ -116,6 +122,7 @@ def _learn(
         x_means=tuple(mean for name, mean in means if name not in left_out),
         constants=constants,
         aliased=lost,
+        collinear=collinear,
         combinations=learn_combinations(aliases, design.x),
         warnings=(
             *structure.notices,

@@ -1,9 +1,10 @@
 """What the data cannot tell apart: combinations of columns of X, and slopes that never vary within a level.
 
-The first is an error unless such columns are to be dropped, the second a warning.
+The first is an error unless such columns are to be dropped or priors hold their coefficients, the second a warning.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -16,20 +17,55 @@ from model.frame.rank import Alias, aliased
 Float = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Which coefficients a proper prior holds; `center`: that of the intercept is at the means of the predictors."""
+
+    proper: Callable[[str], bool]
+    center: bool
+
+
+NONE_HELD = Held(lambda name: False, center=True)
+
+
 def aliased_columns(
-    x: Float, names: Sequence[str], intercept: bool, rule: Literal["error", "drop"]
+    x: Float, names: Sequence[str], intercept: bool, rule: Literal["error", "drop"], held: Held
 ) -> tuple[tuple[Alias, ...], tuple[Notice, ...]]:
-    """The columns of x (row, coef) to leave out, with a notice; raises InvalidModel where any is an error."""
+    """The columns of x (row, coef) that are aliased, with a notice; raises InvalidModel where any is an error.
+
+    It is none where priors tell the coefficients of aliased columns apart, as far as the data do not.
+    """
     found = aliased(x, intercept)
     if not found:
         return (), ()
     lost = tuple(names[alias.column] for alias in found)
     reasons = "; ".join(_reason(alias, names) for alias in found[:10])
     if rule == "error":
-        message = f"X has {x.shape[1]} columns and rank {x.shape[1] - len(found)}: {reasons}."
-        raise InvalidModel(Issue("rank-deficient", message, "/formula"))
+        told = f"X has {x.shape[1]} columns and rank {x.shape[1] - len(found)}: {reasons}."
+        if _free_columns_are_aliased(x, names, intercept, held):
+            message = (
+                f"{told} Proper priors on their coefficients, or leaving columns out (aliased: drop), would tell"
+                " them apart."
+            )
+            raise InvalidModel(Issue("rank-deficient", message, "/formula"))
+        concerned = {c for alias in found for c in (alias.column, *alias.of)}
+        message = f"{told} The data cannot tell these coefficients apart; what does are their priors alone."
+        parameters = tuple(f"b[{names[c]}]" for c in sorted(concerned))
+        advice = "Predictions rest on the priors too where rows do not have the same combination."
+        return found, (Notice("collinear", message, "warning", parameters, advice),)
     message = f"{len(found)} columns of X are left out: {reasons}."
     return found, (Notice("rank_deficient", message, "warning", lost),)
+
+
+def _free_columns_are_aliased(x: Float, names: Sequence[str], intercept: bool, held: Held) -> bool:
+    """Whether columns whose coefficients have flat priors are aliased among themselves: then nothing holds these.
+
+    Where the prior of the intercept is that at the means of the predictors, columns are centered whatever it is.
+    """
+    free = [c for c, name in enumerate(names) if not held.proper(name)]
+    centered = intercept and (held.center or 0 in free)
+    slopes = [c for c in free if c > 0 or not intercept]
+    return bool(aliased(x[:, [0, *slopes] if centered else slopes], centered))
 
 
 def _reason(alias: Alias, names: Sequence[str]) -> str:

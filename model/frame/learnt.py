@@ -50,11 +50,10 @@ class Encoding:
     """A formula together with what its variables and grouping factors have learnt from `rows` complete rows.
 
     `dropped` are the numbers of the rows left out for missing values, `aliased` the columns of X left out as
-    linear combinations of others, and `combinations` says of which; `x_means` (coef,) are the means of X's columns
-    over the rows used;
+    linear combinations of others, and `combinations` says of which; `collinear` are columns that are combinations too
+    but are kept, as priors hold their coefficients; `x_means` (coef,) are the means of X's columns over the rows used;
     `constants` are, of each factor, the variables that have one value in all rows of a level; `outcomes` are the
-    levels of a response that holds text;
-    `spreads` say where the numbers of each predictor lie.
+    levels of a response that holds text; `spreads` say where the numbers of each predictor lie.
     """
 
     formula: str
@@ -67,6 +66,7 @@ class Encoding:
     outcomes: tuple[Value, ...] = ()
     dropped: tuple[int, ...] = ()
     aliased: tuple[str, ...] = ()
+    collinear: tuple[str, ...] = ()
     combinations: tuple[Combination, ...] = ()
     warnings: tuple[Notice, ...] = ()
     missing: Missing = "error"
@@ -182,6 +182,7 @@ class Encoding:
             "outcomes": list(self.outcomes),
             "dropped": list(self.dropped),
             "aliased": list(self.aliased),
+            "collinear": list(self.collinear),
             "combinations": [combination.to_json() for combination in self.combinations],
             "warnings": [asdict(notice) for notice in self.warnings],
             "missing": self.missing,
@@ -208,6 +209,7 @@ class Encoding:
             outcomes=tuple(document["outcomes"]),
             dropped=tuple(document["dropped"]),
             aliased=tuple(document["aliased"]),
+            collinear=tuple(document["collinear"]),
             # Fits of the time before they were kept have none.
             combinations=tuple(map(Combination.from_json, document.get("combinations", ()))),
             warnings=tuple(
