@@ -20,7 +20,7 @@ from model.frame.grouping import learn_levels
 from model.frame.identifiability import NONE_HELD, Held, aliased_columns, constant_slopes, constant_within
 from model.frame.learnt import Aliased, ColumnNeed, Encoding, Missing
 from model.frame.levels import Value, distinct, listing
-from model.frame.lookalikes import levels_for_missing
+from model.frame.lookalikes import is_whole_numbers, levels_for_missing
 from model.frame.nesting import nested_labels
 from model.frame.response import encode_response, learn_outcomes, response_nodes, text_response
 from model.frame.spread import Spread, spread_of
@@ -129,6 +129,7 @@ def _learn(
             *_dropped_rows(encoding, table.rows),
             *_unused_levels(encoding, used, levels),
             *_levels_for_missing(encoding, used, levels),
+            *_numbers_as_levels(encoding, used, levels),
             *alias_notices,
             *(notice for factor in design.factors for notice in constant_slopes(factor)),
             *_repeated_factors(encoding, constants),
@@ -319,6 +320,21 @@ def _levels_for_missing(
             message = f"Column {name!r} has levels that usually stand for a missing value: {listing(found)}."
             advice = "Send null where a value is missing; `levels` says that they are meant as levels."
             yield Notice("missing_as_level", message, "warning", advice=advice)
+
+
+def _numbers_as_levels(
+    encoding: Encoding, table: Table, levels: Mapping[str, Sequence[Value]]
+) -> Iterator[Notice]:
+    for text, known in encoding.variables.categoricals.items():
+        # factor(x) says that the texts are meant as levels, and so do levels that are given.
+        if (
+            text.strip("`") == known.column
+            and known.column not in levels
+            and is_whole_numbers(table[known.column])
+        ):
+            message = f"Column {known.column!r} holds whole numbers as text: each is a level with its own coefficient."
+            advice = f"Send numbers if they are meant as such; factor({text}) says that they are levels."
+            yield Notice("numbers_as_levels", message, "warning", advice=advice)
 
 
 def _unused_levels(

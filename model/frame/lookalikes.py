@@ -65,6 +65,9 @@ _SHOWN_CHARACTERS = 30
 _LOOKED_AT = 5_000
 """Distinct texts of a column that are looked at, evenly spread over all of them."""
 _FEW_LEVELS = 5
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
+_LEAST_PER_LEVEL = 3
+"""Rows of each level, on average, from which texts that are whole numbers are levels."""
 _LONGEST = 80
 """Characters of a number or a date, however it is written; a longer text costs no search."""
 
@@ -103,6 +106,9 @@ def doubt_of(column: Column, numbers: NDArray[np.int64] | None = None) -> Doubt 
     if many or 2 * weights[numeric].sum() > weights.sum():
         # What is no number in any notation is named first.
         odd = np.concatenate([seen[~numeric], seen[numeric & ~plain]])
+        if is_whole_numbers(column) and _LEAST_PER_LEVEL * len(used) <= rows:
+            # Only quotation marks or a type make them text, as those of a factor with such labels do.
+            return None
         return Doubt("column-type", _numbers(column, odd, int(weights[~plain].sum()), rows, numbers))
     if len(used) == rows > 2 or (len(used) > _FEW_LEVELS and 3 * len(used) > 2 * rows):
         predicate = (
@@ -111,6 +117,15 @@ def doubt_of(column: Column, numbers: NDArray[np.int64] | None = None) -> Doubt 
         )
         return Doubt("too-many-levels", f"{predicate}; if they are numbers, send numbers.")
     return None
+
+
+def is_whole_numbers(column: Column) -> bool:
+    """Whether every text of a column is a whole number, as the labels of many factors are."""
+    return (
+        column.kind == "text"
+        and len(column.dictionary) > 0
+        and all(_WHOLE.fullmatch(text) is not None for text in column.dictionary)
+    )
 
 
 def levels_for_missing(column: Column) -> list[str]:

@@ -92,11 +92,23 @@ WRITTEN: dict[str, Callable[[int], Any]] = {
     "percent": lambda row: f"{row % 7}%",
     "currency": lambda row: f"${row % 7}.50",
     "decimal comma": lambda row: f"{row % 7},5",
-    "text": lambda row: str(row % 7),
+    "text": lambda row: str(row % 21),
     "decimals as text": lambda row: f"{row % 7}.5",
     "exponents": lambda row: f"{row % 7 + 1}E5",
     "accounting": lambda row: f"-€{row % 7}",
 }
+
+
+def test_whole_numbers_as_text_with_some_rows_each_are_levels_and_warned_of(client: TestClient) -> None:
+    """As a factor arrives whose labels are numbers."""
+    cells = [str(row % 4) for row in range(ROWS)]
+    data = {"columns": {"y": [float(line[0]) for line in LINES], "x": cells}}
+    answer = client.post("/v1/formulas/check", json={"formula": "y ~ x", "data": data})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["population"] == ["Intercept", "x1", "x2", "x3"]
+    assert "numbers_as_levels" in {warning["code"] for warning in answer.json()["warnings"]}
+    answer = client.post("/v1/formulas/check", json={"formula": "y ~ factor(x)", "data": data})
+    assert "numbers_as_levels" not in {warning["code"] for warning in answer.json()["warnings"]}
 
 
 @pytest.mark.parametrize("written", WRITTEN)

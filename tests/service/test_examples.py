@@ -1,5 +1,6 @@
 """The examples of the OpenAPI document are requests that work, and their answers are as documented."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ def test_every_body_has_an_example_that_works(client: TestClient, finish: Callab
         "/v1/fits",
         "/v1/formulas/check",
         "/v1/fits/{fit_id}/predictions",
+        "/v1/links",
     }
     assert {path for path, methods in PATHS.items() if "requestBody" in methods.get("post", {})} == tried
 
@@ -38,11 +40,15 @@ def test_every_body_has_an_example_that_works(client: TestClient, finish: Callab
     answer = client.post(f"/v1/fits/{fit.json()['id']}/predictions", json=predictions)
     assert answer.status_code == 200, answer.text
 
+    # The ids of the example are nobody's.
+    paths = [re.sub(r"fit_\w+", fit.json()["id"], path) for path in example("/v1/links")["paths"]]
+    answer = client.post("/v1/links", json={**example("/v1/links"), "paths": paths})
+    assert answer.status_code == 201, answer.text
+
     simpler = {**example("/v1/fits"), "formula": "student_reading_score ~ 1 + (1 | teacher_id)", "priors": []}
     other = client.post("/v1/fits", json=simpler)
     assert other.status_code == 202, other.text
     finish(other.json()["id"])
-    # The ids of the example are nobody's.
     compared = {**example("/v1/comparisons"), "fits": [fit.json()["id"], other.json()["id"]]}
     answer = client.post("/v1/comparisons", json=compared)
     assert answer.status_code == 200, answer.text
