@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 
 import psutil
 import pytest
@@ -145,7 +146,14 @@ def test_a_tenant_whose_receiver_hangs_keeps_no_other_waiting(
     with receiving() as hanging:
         hanging.respond = lambda handler: (hold.wait(10.0), None)[1]
         before = list[int]()
-        receiver.respond = lambda handler: before.append(len(hanging.messages))
+
+        def respond(handler: BaseHTTPRequestHandler) -> None:
+            before.append(len(hanging.messages))
+            handler.send_response(204)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+
+        receiver.respond = respond
         try:
             for i in range(12):
                 plant.submit(f"fit_{i}", tenant="greedy")
