@@ -102,11 +102,6 @@ FAR = {
         f"small slopes, {away:g}": _far(away, {"sd x g": f"exponential({away:g})", "cor": "lkj(2)"})
         for away in (10.0, 100.0, 1000.0)
     },
-    "three coefficients, 100": Model(
-        "y ~ x + w + (1 + x + w | g)",
-        GAUSSIAN | {"cor": "lkj(1)"} | _HEAVY,
-        COLUMNS | {"x": COLUMNS["x"] + 100.0, "w": COLUMNS["w"] - 50.0},
-    ),
 }
 """Covariates whose mean is up to a thousand of their sds from zero."""
 
