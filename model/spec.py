@@ -23,7 +23,7 @@ from model.frame.table import Table
 from model.language.formula import parse
 from model.moments import dense_width
 from model.priors import PriorStatement, ResolvedPrior, proper_coefficients, resolve
-from model.propriety import improper
+from model.propriety import heavy_tails, improper
 from model.unidentified import unidentified_residual
 
 ENGINE = "6"
@@ -225,6 +225,7 @@ def prepare(spec: FitSpec, *, cells: int = limits.DESIGN_CELLS) -> FitPlan:
     doubts = (
         *unidentified_residual(design, family, priors),
         *_nothing_estimated(encoding, priors),
+        *heavy_tails(design, priors, family),
         *far_covariates(design, priors, family),
     )
     if doubts:
