@@ -195,12 +195,15 @@ class Posterior:
             else:
                 at = {n: arrays[f"coordinates/{n}"] for n in ("means", "scales", "ols")}
                 coordinates = Coordinates(**at, **meta["coordinates"], z_maps=())
-                sums = {n: own[f"effects/{n}"] for n in ("a", "b", "z_map")}
+                sums = {n: own[f"effects/{n}"] for n in ("a", "b")}
                 drawn = CollapsedEffects(
                     structure.name,
                     structure.levels,
                     **sums,
-                    other_maps=tuple(own[f"effects/other_maps/{i}"] for i in range(effects["others"])),
+                    z_map=_map(own, "z_map", "z_scale"),
+                    other_maps=tuple(
+                        _map(own, f"other_maps/{i}", f"other_scales/{i}") for i in range(effects["others"])
+                    ),
                     coordinates=coordinates,
                     seed=effects["seed"],
                 )
@@ -217,3 +220,10 @@ class Posterior:
             x_covariance=arrays["x_covariance"],
             statistics=meta["statistics"],
         )
+
+
+def _map(arrays: Mapping[str, Any], name: str, scale: str) -> Float:
+    """The map of a factor's deviations; statistics version 5 kept the scales of its columns, and no more."""
+    if f"effects/{name}" in arrays:
+        return np.asarray(arrays[f"effects/{name}"])
+    return np.diag(1.0 / np.asarray(arrays[f"effects/{scale}"]))
