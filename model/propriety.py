@@ -193,12 +193,13 @@ def _directions(
     if len(present) - flat.shape[1] > _MANY:
         return int(len(present) - flat.shape[1])
     columns = z[telling, None] * np.equal.outer(factor.index[telling], present)
-    return _rank(np.column_stack([flat[telling], columns])) - flat.shape[1]
+    return _rank(np.column_stack([flat[telling], columns])) - int(flat.shape[1])
 
 
 def _rank(columns: Float) -> int:
     """The rank of columns of any unit (row, column)."""
-    return columns.shape[1] - len(aliased(columns, intercept=False)) if columns.shape[1] else 0
+    width = int(columns.shape[1])
+    return width - len(aliased(columns, intercept=False)) if width else 0
 
 
 def _too_few(
