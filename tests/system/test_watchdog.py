@@ -55,7 +55,7 @@ def test_who_supervises_it_starts_it_anew_and_the_fit_is_taken(plant: Plant) -> 
     supervisor = plant.start_worker(DEAF_APP, sys.executable, "-m", "stack.again", "--")
     deafen(plant)
     plant.submit("fit_a")
-    plant.await_status("fit_a", FitStatus.SUCCEEDED, 30.0)
+    plant.await_status("fit_a", FitStatus.SUCCEEDED, 120.0)
     assert supervisor.poll() is None
     assert plant.log.read_text().count("it ends to be started anew") == 1
 
