@@ -209,8 +209,8 @@ class Encoding:
             outcomes=tuple(document["outcomes"]),
             dropped=tuple(document["dropped"]),
             aliased=tuple(document["aliased"]),
-            collinear=tuple(document["collinear"]),
-            # Fits of the time before they were kept have none.
+            # Fits of the time before these were kept have none.
+            collinear=tuple(document.get("collinear", ())),
             combinations=tuple(map(Combination.from_json, document.get("combinations", ()))),
             warnings=tuple(
                 Notice(**{**notice, "parameters": tuple(notice["parameters"])})
